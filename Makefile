@@ -1,0 +1,227 @@
+# OIM, the Open Infrastructure Manager.
+#
+#   make                build oimd and oimctl in build/
+#   make check          build and run the tests that need no root (fast)
+#   make check-all      every test; as root those of real disks too
+#   make check-long     soak and crash tests at full length
+#   make bench          measure against the peers, print the table
+#   make install        into $(DESTDIR)$(prefix)
+#   make clean          remove all build folders
+#   make help           this text
+#
+#   make format         format the C sources as check-format wants them
+#   make check-layers check-headers check-docs check-format check-completions
+#                       single checks of `make check`
+#
+# Variables:
+#   VARIANT=san         build with ASan and UBSan in build-san/ (cov: coverage)
+#   GRPC=shared         link gRPC dynamically
+#   WERROR=             do not stop at warnings
+#   V=1                 show the commands
+#   prefix=/usr sysconfdir=/etc DESTDIR=
+
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules
+
+VERSION := 0.1.0
+
+prefix     ?= /usr/local
+sysconfdir ?= $(if $(filter /usr,$(prefix)),/etc,$(prefix)/etc)
+bindir     ?= $(prefix)/bin
+sbindir    ?= $(prefix)/sbin
+mandir     ?= $(prefix)/share/man
+datadir    ?= $(prefix)/share/oim
+unitdir    ?= $(prefix)/lib/systemd/system
+completiondir ?= $(prefix)/share/bash-completion/completions
+
+VARIANT ?=
+GRPC    ?= static
+WERROR  ?= -Werror
+Q       := $(if $(V),,@)
+B       := build$(if $(VARIANT),-$(VARIANT))
+
+CC      ?= gcc
+CFLAGS  ?= -O2 -g
+PKGS    := libprotobuf-c json-c popt smartcols libssl libcrypto \
+	   ini_config yaml-0.1
+WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	   -Wvla -Wformat=2 -Wno-format-nonliteral $(WERROR)
+
+pkg_cflags := $(shell pkg-config --cflags $(PKGS))
+
+ALLCPPFLAGS = -D_GNU_SOURCE -DOIM_VERSION='"$(VERSION)"' -I. -I$B/gen \
+	      $(pkg_cflags) $(CPPFLAGS)
+ALLCFLAGS   = -std=gnu11 $(WARN) -pthread -ffunction-sections \
+	      $(ALLCPPFLAGS) $(CFLAGS) $(CFLAGS_$(VARIANT))
+ALLLDFLAGS  = -pthread -Wl,--gc-sections -Wl,-z,relro $(LDFLAGS) \
+	      $(CFLAGS_$(VARIANT))
+
+CFLAGS_san  = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	      -fno-omit-frame-pointer
+CFLAGS_cov  = --coverage -O0
+
+# gRPC from its archives, what it shares with the system dynamically.
+GRPC_shared = -lgrpc -lgpr
+grpc_libs  := $(filter-out -lssl -lcrypto -lz -lcares -lpthread -ldl -lrt \
+	      -lm -pthread,$(shell pkg-config --static --libs grpc))
+GRPC_static = -Wl,-Bstatic $(grpc_libs) -lstdc++ -Wl,-Bdynamic -static-libgcc
+LIBS_common = $(GRPC_$(GRPC)) -lprotobuf-c -ljson-c -lini_config -lssl \
+	      -lcrypto -lz -lcares -lm
+LIBS_oimd   = $(LIBS_common) -llmdb
+LIBS_oimctl = $(LIBS_common) -lpopt -lreadline -lsmartcols -lyaml
+
+# Prints what is made, unless V=1 shows how.
+say = $(if $(V),,@printf '  %-6s %s\n' $1 $@)
+
+# ---------------------------------------------------------------- generated
+
+# The contracts of both programs; v1alpha of reflection is made from v1.
+protos := $(patsubst proto/%,%,$(shell find proto -name '*.proto' | sort)) \
+	  grpc/reflection/v1alpha/reflection.proto
+wellknown := $(addprefix google/protobuf/,any.proto duration.proto \
+	  timestamp.proto wrappers.proto descriptor.proto)
+# What reflection offers.
+public := oim/v0/oim.proto oim/admin/v1/admin.proto \
+	  grpc/health/v1/health.proto grpc/reflection/v1/reflection.proto \
+	  grpc/reflection/v1alpha/reflection.proto google/rpc/status.proto \
+	  google/rpc/error_details.proto
+
+PROTOC = protoc -Iproto -I$B/gen
+gen_src := $(patsubst %.proto,$B/gen/%.pb-c.c,$(protos) $(wellknown)) \
+	   $B/gen/secrets.c $B/gen/descriptors.c
+gen_hdr := $(patsubst %.proto,$B/gen/%.pb-c.h,$(protos) $(wellknown))
+
+# ---------------------------------------------------------------- sources
+
+lib_src    := $(sort $(wildcard proto/lib/*.c))
+daemon_src := $(sort $(wildcard daemon/*.c daemon/*/*.c))
+cli_src    := $(sort $(wildcard cli/*.c))
+unit_src   := $(sort $(wildcard tests/unit/*_test.c))
+fuzz_src   := $(sort $(wildcard tests/fuzz/*_fuzz.c))
+tool_src   := $(sort $(wildcard tests/tools/*.c tests/bench/*.c))
+
+obj = $(patsubst %.c,$B/%.o,$(filter-out $B/%,$1)) \
+      $(patsubst $B/%.c,$B/%.o,$(filter $B/%,$1))
+
+lib_obj    := $(call obj,$(lib_src) $(gen_src))
+daemon_obj := $(call obj,$(filter-out daemon/main.c,$(daemon_src)))
+cli_obj    := $(call obj,$(filter-out cli/main.c,$(cli_src)))
+objs       := $(lib_obj) $(daemon_obj) $(cli_obj) $B/daemon/main.o \
+	      $B/cli/main.o $(call obj,$(unit_src) $(fuzz_src) $(tool_src))
+
+units := $(patsubst tests/unit/%.c,$B/tests/unit/%,$(unit_src))
+tools := $(patsubst %.c,$B/%,$(tool_src))
+
+.PHONY: all
+all: $B/oimd $B/oimctl
+
+$B/oimd: $B/daemon/main.o $B/libdaemon.a $B/liboim.a
+	$(call say,LD)
+	$(Q)$(CC) $(ALLLDFLAGS) -o $@ $^ $(LIBS_oimd)
+
+$B/oimctl: $B/cli/main.o $B/libcli.a $B/liboim.a
+	$(call say,LD)
+	$(Q)$(CC) $(ALLLDFLAGS) -o $@ $^ $(LIBS_oimctl)
+
+$B/liboim.a: $(lib_obj)
+$B/libdaemon.a: $(daemon_obj)
+$B/libcli.a: $(cli_obj)
+$B/%.a:
+	@rm -f $@
+	@ar rcs $@ $^
+
+# Whatever is made depends on the flags; this file changes only when they do.
+flags = $(CC) $(ALLCFLAGS) $(ALLLDFLAGS) $(GRPC)
+$B/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(flags))' | cmp -s - $@ || \
+		echo '$(subst ','\'',$(flags))' >$@
+.PHONY: FORCE
+FORCE:
+
+$B/%.o: %.c $B/flags | $(gen_hdr)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(ALLCFLAGS) -MMD -MP -c -o $@ $<
+
+$B/gen/%.o: $B/gen/%.c $B/flags | $(gen_hdr)
+	$(call say,CC)
+	$(Q)$(CC) $(ALLCFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(objs:.o=.d)
+
+$B/gen/%.pb-c.c $B/gen/%.pb-c.h &: proto/%.proto
+	@mkdir -p $B/gen
+	$(call say,GEN)
+	$(Q)protoc-c --c_out=$B/gen -Iproto $<
+
+$B/gen/google/protobuf/%.pb-c.c $B/gen/google/protobuf/%.pb-c.h &:
+	@mkdir -p $B/gen
+	$(call say,GEN)
+	$(Q)protoc-c --c_out=$B/gen -I/usr/include \
+		/usr/include/google/protobuf/$*.proto
+
+v1alpha := $B/gen/grpc/reflection/v1alpha/reflection
+$(v1alpha).proto: proto/grpc/reflection/v1/reflection.proto
+	@mkdir -p $(@D)
+	$(call say,GEN)
+	$(Q)sed 's/^package .*/package grpc.reflection.v1alpha;/' $< >$@
+
+$(v1alpha).pb-c.c $(v1alpha).pb-c.h &: $(v1alpha).proto
+	$(call say,GEN)
+	$(Q)protoc-c --c_out=$B/gen -I$B/gen $<
+
+# The contracts as FileDescriptorSet: all, and those that reflection offers.
+$B/gen/all.pb: $(shell find proto -name '*.proto') $(v1alpha).proto
+	$(call say,GEN)
+	$(Q)$(PROTOC) --descriptor_set_out=$@ --include_imports $(protos)
+$B/gen/public.pb: $(filter-out %v1alpha/reflection.proto,$(public:%=proto/%)) $(v1alpha).proto
+	$(call say,GEN)
+	$(Q)$(PROTOC) --descriptor_set_out=$@ --include_imports $(public)
+
+$B/gen/secrets.c: $B/gen/all.pb proto/secrets.awk
+	$(call say,GEN)
+	$(Q)protoc --decode=google.protobuf.FileDescriptorSet \
+		google/protobuf/descriptor.proto <$< | \
+		awk -f proto/secrets.awk >$@
+
+$B/gen/descriptors.c: $B/gen/public.pb
+	$(call say,GEN)
+	$(Q){ echo '#include "proto/lib/descriptors.h"'; \
+	  echo 'const uint8_t descriptors_data[] = {'; \
+	  od -An -v -tu1 $< | sed 's/ *\([0-9]\{1,\}\)/\1,/g'; \
+	  echo '};'; \
+	  echo 'const size_t descriptors_size = sizeof(descriptors_data);'; } >$@
+
+# ---------------------------------------------------------------- tests
+
+# A unit test is one file, linked with all of the daemon and the client.
+$(units): $B/tests/unit/%: $B/tests/unit/%.o $B/libdaemon.a $B/libcli.a \
+		$B/liboim.a
+	$(call say,LD)
+	$(Q)$(CC) $(ALLLDFLAGS) -o $@ $^ -lcmocka $(LIBS_oimd) \
+		$(filter-out $(LIBS_common),$(LIBS_oimctl))
+
+$(tools): $B/%: $B/%.o $B/liboim.a
+	$(call say,LD)
+	$(Q)$(CC) $(ALLLDFLAGS) -o $@ $^ $(LIBS_common) -llmdb
+
+.PHONY: units tools
+units: $(units)
+tools: $(tools)
+
+# ---------------------------------------------------------------- the rest
+
+sources := $(sort $(shell find proto daemon cli tests -name '*.[ch]'))
+
+.PHONY: format help clean
+format:
+	clang-format -i $(sources)
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+
+clean:
+	rm -rf build build-san build-cov build-fuzz

@@ -1,0 +1,32 @@
+#ifndef OIM_WIRE_H
+#define OIM_WIRE_H
+
+/*
+ * Looking at encoded messages before they are unpacked. protobuf-c cuts strings
+ * at a NUL and accepts any bytes in them, which would make two ids of one; it
+ * also trusts the sender with the depth and the number of messages.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "proto/lib/err.h"
+
+/* Messages within messages. */
+#define WIRE_MAX_DEPTH 64
+/* Fields in one request, those of its messages and unknown ones included. */
+#define WIRE_MAX_FIELDS 100000
+
+/*
+ * 0 if the bytes are well formed for that type and every string in them is
+ * UTF-8 without NUL. Otherwise INVALID_ARGUMENT, with the full name of the
+ * field where there is one, or RESOURCE_EXHAUSTED naming the limit. Fields
+ * that the type does not have, or has with another wire type, are only walked
+ * over. The walk uses no memory but its stack. Any thread.
+ */
+int wire_check(const ProtobufCMessageDescriptor *type, const uint8_t *data,
+	       size_t size, struct err *err);
+
+#endif
