@@ -2,6 +2,7 @@
 
 #include "proto/lib/arena.h"
 
+#include <limits.h>
 #include <obstack.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,9 +41,17 @@ void arena_reset(struct arena *a)
 	a->bottom = obstack_alloc(&a->stack, 0);
 }
 
+/* An obstack counts in int and would take a larger size for a negative one. */
+static int checked(size_t size)
+{
+	if (size > INT_MAX / 2)
+		abort();
+	return (int)size;
+}
+
 void *arena_alloc(struct arena *a, size_t size)
 {
-	return obstack_alloc(&a->stack, size);
+	return obstack_alloc(&a->stack, checked(size));
 }
 
 void *arena_zalloc(struct arena *a, size_t count, size_t size)
@@ -52,13 +61,13 @@ void *arena_zalloc(struct arena *a, size_t count, size_t size)
 
 	if (__builtin_mul_overflow(count, size, &total))
 		abort();
-	p = obstack_alloc(&a->stack, total);
+	p = arena_alloc(a, total);
 	return memset(p, 0, total);
 }
 
 void *arena_dup(struct arena *a, const void *data, size_t size)
 {
-	return obstack_copy0(&a->stack, data, size);
+	return obstack_copy0(&a->stack, data, checked(size));
 }
 
 char *arena_strdup(struct arena *a, const char *s)
