@@ -67,7 +67,7 @@ void *arena_zalloc(struct arena *a, size_t count, size_t size)
 
 void *arena_dup(struct arena *a, const void *data, size_t size)
 {
-	return obstack_copy0(&a->stack, data, checked(size));
+	return obstack_copy0(&a->stack, size ? data : "", checked(size));
 }
 
 char *arena_strdup(struct arena *a, const char *s)

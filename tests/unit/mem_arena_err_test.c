@@ -83,6 +83,14 @@ static void test_an_arena_holds_more_than_a_chunk(void **state)
 	assert_string_equal(small[999], "number 999 of many");
 }
 
+static void test_an_arena_copies_no_bytes_too(void **state)
+{
+	CLEANUP(cleanup_arena) struct arena *a = arena_new();
+
+	(void)state;
+	assert_string_equal(arena_dup(a, NULL, 0), "");
+}
+
 static void test_an_arena_is_used_again_after_reset(void **state)
 {
 	CLEANUP(cleanup_arena) struct arena *a = arena_new();
@@ -221,6 +229,7 @@ int main(void)
 		cmocka_unit_test(test_no_string_is_copied_to_none),
 		cmocka_unit_test(test_arena_memory_fits_any_type),
 		cmocka_unit_test(test_an_arena_holds_more_than_a_chunk),
+		cmocka_unit_test(test_an_arena_copies_no_bytes_too),
 		cmocka_unit_test(test_an_arena_is_used_again_after_reset),
 		cmocka_unit_test(test_messages_live_in_an_arena),
 		cmocka_unit_test(
