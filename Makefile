@@ -91,7 +91,8 @@ public := oim/v0/oim.proto oim/admin/v1/admin.proto \
 PROTOC = protoc -Iproto -I$B/gen
 gen_src := $(patsubst %.proto,$B/gen/%.pb-c.c,$(protos) $(wellknown)) \
 	   $B/gen/secrets.c $B/gen/descriptors.c
-gen_hdr := $(patsubst %.proto,$B/gen/%.pb-c.h,$(protos) $(wellknown))
+gen_hdr := $(patsubst %.proto,$B/gen/%.pb-c.h,$(protos) $(wellknown)) \
+	   $B/gen/tests/kinds.pb-c.h
 
 # ---------------------------------------------------------------- sources
 
@@ -163,6 +164,11 @@ $B/gen/google/protobuf/%.pb-c.c $B/gen/google/protobuf/%.pb-c.h &:
 	$(Q)protoc-c --c_out=$B/gen -I/usr/include \
 		/usr/include/google/protobuf/$*.proto
 
+$B/gen/tests/%.pb-c.c $B/gen/tests/%.pb-c.h &: tests/%.proto
+	@mkdir -p $B/gen
+	$(call say,GEN)
+	$(Q)protoc-c --c_out=$B/gen -I. $<
+
 v1alpha := $B/gen/grpc/reflection/v1alpha/reflection
 $(v1alpha).proto: proto/grpc/reflection/v1/reflection.proto
 	@mkdir -p $(@D)
@@ -198,8 +204,8 @@ $B/gen/descriptors.c: $B/gen/public.pb
 # ---------------------------------------------------------------- tests
 
 # A unit test is one file, linked with all of the daemon and the client.
-$(units): $B/tests/unit/%: $B/tests/unit/%.o $B/libdaemon.a $B/libcli.a \
-		$B/liboim.a
+$(units): $B/tests/unit/%: $B/tests/unit/%.o $B/gen/tests/kinds.pb-c.o \
+		$B/libdaemon.a $B/libcli.a $B/liboim.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALLLDFLAGS) -o $@ $^ -lcmocka $(LIBS_oimd) \
 		$(filter-out $(LIBS_common),$(LIBS_oimctl))
