@@ -4,7 +4,9 @@
 /*
  * Looking at encoded messages before they are unpacked. protobuf-c cuts strings
  * at a NUL and accepts any bytes in them, which would make two ids of one; it
- * also trusts the sender with the depth and the number of messages.
+ * also trusts the sender with the depth and the number of messages. When a
+ * message that is not repeated comes twice it merges them, but loses numbers on
+ * the way, and copies the lists in them each time.
  */
 
 #include <stddef.h>
@@ -16,15 +18,16 @@
 
 /* Messages within messages. */
 #define WIRE_MAX_DEPTH 64
-/* Fields in one request, those of its messages and unknown ones included. */
+/* Fields in one request, those of its messages, the elements of packed ones and
+ * unknown ones included. */
 #define WIRE_MAX_FIELDS 100000
 
 /*
- * 0 if the bytes are well formed for that type and every string in them is
- * UTF-8 without NUL. Otherwise INVALID_ARGUMENT, with the full name of the
- * field where there is one, or RESOURCE_EXHAUSTED naming the limit. Fields
- * that the type does not have, or has with another wire type, are only walked
- * over. The walk uses no memory but its stack. Any thread.
+ * 0 if protobuf-c will unpack the bytes as that type of proto3, every string in
+ * them is UTF-8 without NUL, and no message that is not repeated comes twice.
+ * Otherwise INVALID_ARGUMENT, with the full name of the field where there is
+ * one, or RESOURCE_EXHAUSTED naming the limit. Fields that the type does not
+ * have are only walked over. The walk uses no memory but its stack. Any thread.
  */
 int wire_check(const ProtobufCMessageDescriptor *type, const uint8_t *data,
 	       size_t size, struct err *err);
