@@ -48,6 +48,15 @@ char *units_format_age(int64_t ns);
  */
 char *units_format_time(int64_t ns);
 
+/*
+ * The same of seconds and of nanoseconds below one second, for the years 1 to
+ * 9999, and the fraction of a second alone: "" or ".5" with 3, 6 or 9 digits,
+ * returned in text. For messages that count so.
+ */
+#define UNITS_FRACTION_SIZE 12
+char *units_format_timestamp(int64_t seconds, unsigned nanos);
+char *units_fraction(unsigned nanos, char text[UNITS_FRACTION_SIZE]);
+
 /* Nanoseconds since 1970, and of CLOCK_MONOTONIC. */
 int64_t units_now(void);
 int64_t units_monotonic(void);
