@@ -21,10 +21,12 @@ struct address {
 	enum address_kind kind;
 	char *path;    /* of a Unix socket, absolute; else NULL */
 	char *host;    /* name or IP without brackets, else NULL; "" is any
-			  interface to listen on, and this host to dial */
+			  interface to listen on, this host to a client, and
+			  refused for a controller, which is elsewhere */
 	uint16_t port; /* 0 only where listening: the kernel chooses */
-	char *target;  /* for gRPC core: "unix:/path" or "dns:///host:port",
-			  "ipv4:..." and "ipv6:..." as they are */
+	char *target;  /* for gRPC core: "unix:/path" with %XX where a URI needs
+			  it; to listen "host:port"; to dial
+			  "dns:///host:port", "ipv4:..." or "ipv6:..." */
 };
 
 /*
@@ -44,7 +46,8 @@ int address_parse_controller(const char *s, struct address *a, struct err *err);
 
 /*
  * Whether it is reached from this host only: a Unix socket, localhost, an IP
- * of 127.0.0.0/8, ::1. Names are not looked up: other names are not loopback.
+ * of 127.0.0.0/8, ::1. Names are not looked up: other names, and none, are not
+ * loopback.
  */
 bool address_is_loopback(const struct address *a);
 
