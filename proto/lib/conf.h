@@ -6,6 +6,9 @@
  * "[section "name"]", "key = value", comments on lines of their own that begin
  * with "#" or ";".
  *
+ * The names of sections and keys may be written in any case (as git does),
+ * names in quotes may not. A section comes once in a file.
+ *
  * Sources are read one after the other and a later one wins. A key that may be
  * given several times is a list: within one source its values add up; a later
  * source's list replaces an earlier one's; an empty value empties it. All that
@@ -46,7 +49,10 @@ static inline void cleanup_conf(struct conf **c)
  */
 int conf_read(struct conf *c, const char *path, struct err *err);
 
-/* Reads dir/*.conf, each a source, in the order of their names. No dir: 0. */
+/*
+ * Reads what ends in .conf and does not begin with a dot in that directory,
+ * each file a source, in the order of their names. No such directory: 0.
+ */
 int conf_read_dir(struct conf *c, const char *dir, struct err *err);
 
 /*
@@ -58,7 +64,8 @@ int conf_set(struct conf *c, const char *assignment, struct err *err);
 
 /*
  * Keys in files that the table does not have, as "file:line: unknown key
- * "x" in [section]"; returned as a NULL-terminated array that the conf owns.
+ * "x" in [section]", and empty sections, as "file: unknown section [x]";
+ * returned as a NULL-terminated array that the conf owns.
  */
 const char *const *conf_unknown(const struct conf *c);
 
