@@ -7,8 +7,11 @@
  * strings, bytes as base64, enums by name, Timestamp, Duration, Any and the
  * wrappers in their own forms, maps as objects. This is the only codec between
  * the two: output, traces, logs and requests typed by people all use it. Any
- * thread.
+ * thread; the locale's LC_NUMERIC stays "C", which it is unless set.
  */
+
+#include <stdbool.h>
+#include <stddef.h>
 
 #include <json-c/json.h>
 #include <protobuf-c/protobuf-c.h>
