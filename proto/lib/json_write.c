@@ -21,12 +21,12 @@
 #include "proto/lib/mem.h"
 #include "proto/lib/wire.h"
 
-/* Any in Any: each is a message that a peer sent, decoded anew. */
-#define MAX_ANY_DEPTH 8
+/* Messages in each other before what is in an Any stays encoded. */
+#define MAX_DEPTH 64
 
 struct writer {
 	unsigned flags;
-	unsigned any_depth;
+	unsigned depth;
 };
 
 static struct json_object *message(const ProtobufCMessage *m, struct writer *w);
@@ -307,16 +307,14 @@ static struct json_object *any_object(const Google__Protobuf__Any *any,
 		return object;
 	json_object_object_add(object, "@type",
 			       json_object_new_string(any->type_url));
-	if (w->any_depth < MAX_ANY_DEPTH)
+	if (w->depth < MAX_DEPTH)
 		m = content(any, a);
-	w->any_depth++;
 	if (!m)
 		json_object_object_add(object, "value", base64(&any->value));
 	else if (json_form_of(m->descriptor) == JSON_FORM_OBJECT)
 		add_fields(object, m, w);
 	else
 		json_object_object_add(object, "value", message(m, w));
-	w->any_depth--;
 	return object;
 }
 
@@ -329,20 +327,18 @@ static struct json_object *take_text(char *text)
 	return object;
 }
 
-static struct json_object *message(const ProtobufCMessage *m, struct writer *w)
+/* The form that a type of its own has; NULL if this one cannot have it. */
+static struct json_object *own_form(const ProtobufCMessage *m, struct writer *w)
 {
 	const Google__Protobuf__Timestamp *t = (const void *)m;
 	const Google__Protobuf__Duration *d = (const void *)m;
 	const ProtobufCFieldDescriptor *field = m->descriptor->fields;
-	struct json_object *object = NULL;
 
 	switch (json_form_of(m->descriptor)) {
 	case JSON_FORM_TIME:
-		object = take_text(json_time_text(t->seconds, t->nanos));
-		break;
+		return take_text(json_time_text(t->seconds, t->nanos));
 	case JSON_FORM_DURATION:
-		object = take_text(json_duration_text(d->seconds, d->nanos));
-		break;
+		return take_text(json_duration_text(d->seconds, d->nanos));
 	case JSON_FORM_WRAPPER:
 		return value(field, member(m, field->offset), w);
 	case JSON_FORM_ANY:
@@ -350,10 +346,20 @@ static struct json_object *message(const ProtobufCMessage *m, struct writer *w)
 	case JSON_FORM_OBJECT:
 		break;
 	}
-	if (object)
-		return object;
-	object = json_object_new_object();
-	add_fields(object, m, w);
+	return NULL;
+}
+
+static struct json_object *message(const ProtobufCMessage *m, struct writer *w)
+{
+	struct json_object *object;
+
+	w->depth++;
+	object = own_form(m, w);
+	if (!object) {
+		object = json_object_new_object();
+		add_fields(object, m, w);
+	}
+	w->depth--;
 	return object;
 }
 
