@@ -150,7 +150,7 @@ static const char *parse_form(const char *s, const struct rules *rules,
 		return parse_name(s + 7, rules, a);
 	if (begins(s, "tcp://") && rules->shorthand)
 		return parse_name(s + 6, rules, a);
-	if (strchr(s, '/'))
+	if (strchr(s, '/') || address_is_unix(s))
 		return "this form is not accepted";
 	if (begins(s, "ipv4:") && rules->uris)
 		return parse_ip(s, AF_INET, rules, a);
@@ -235,14 +235,31 @@ bool address_is_unix(const char *s)
 {
 	s += strspn(s, " \t\r\n");
 	return *s == '/' || !strncasecmp(s, "unix:", 5) ||
-	       !strncasecmp(s, "unix-", 5);
+	       !strncasecmp(s, "unix-abstract:", 14);
+}
+
+/* Whether "host:1" would be taken for a URI. */
+static bool is_scheme(const char *host)
+{
+	static const char *const schemes[] = {"dns", "ipv4", "ipv6", "unix",
+					      "unix-abstract"};
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++)
+		if (!strcasecmp(host, schemes[i]))
+			return true;
+	return false;
 }
 
 char *address_format(const struct address *a)
 {
+	CLEANUP(cleanup_free) char *text = NULL;
+
 	if (a->kind == ADDRESS_UNIX)
 		return mem_printf("unix://%s", a->path);
-	return host_port(a->host, a->port);
+	text = host_port(a->host, a->port);
+	if (is_scheme(a->host))
+		return mem_printf("dns:///%s", text);
+	return STEAL(text);
 }
 
 void address_clear(struct address *a)

@@ -56,7 +56,8 @@ bool address_is_unix(const char *s);
 
 /*
  * As it is printed and may be parsed again: "unix:///path", "host:port",
- * "[::1]:port". The caller frees it.
+ * "[::1]:port", and "dns:///dns:port" for a host that is named like a scheme.
+ * The caller frees it.
  */
 char *address_format(const struct address *a);
 

@@ -180,8 +180,10 @@ static void test_other_schemes_are_refused(void **state)
 		       "this form is not accepted");
 	assert_refused(address_parse_server, "ipv4:///h:1",
 		       "this form is not accepted");
-	assert_refused(address_parse_listen, "unix-abstract:x",
-		       "a port is a number");
+	assert_refused(address_parse_listen, "unix-abstract:9",
+		       "this form is not accepted");
+	assert_refused(address_parse_controller, "UNIX:9",
+		       "this form is not accepted");
 }
 
 static void test_ports_are_numbers_up_to_65535(void **state)
@@ -281,7 +283,7 @@ static void test_unix_is_recognised_however_bad(void **state)
 	assert_true(address_is_unix(" unix://"));
 	assert_true(address_is_unix("unix-abstract:x"));
 	assert_true(address_is_unix("/x"));
-	assert_false(address_is_unix("unixhost:1"));
+	assert_false(address_is_unix("unix-host:1"));
 	assert_false(address_is_unix("h:1"));
 	assert_false(address_is_unix(""));
 }
@@ -305,6 +307,8 @@ static void test_addresses_are_printed_in_one_form(void **state)
 	assert_format("tcp://h:1", "h:1");
 	assert_format("dns:///[::1]:1", "[::1]:1");
 	assert_format(":1", ":1");
+	assert_format("dns:1", "dns:///dns:1");
+	assert_format("dns:///unix:1", "dns:///unix:1");
 }
 
 int main(void)
