@@ -4,6 +4,8 @@
 #   make check          build and run the tests that need no root (fast)
 #   make check-all      every test; as root those of real disks too
 #   make check-long     soak and crash tests at full length
+#   make fuzzers        build the fuzzers in build-fuzz/ (needs clang)
+#   make fuzz           run each for FUZZ_SECONDS=10
 #   make bench          measure against the peers, print the table
 #   make install        into $(DESTDIR)$(prefix)
 #   make clean          remove all build folders
@@ -61,6 +63,10 @@ ALLLDFLAGS  = -pthread -Wl,--gc-sections -Wl,-z,relro $(LDFLAGS) \
 CFLAGS_san  = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	      -fno-omit-frame-pointer
 CFLAGS_cov  = --coverage -O0
+# Obstacks add to a null pointer, on purpose.
+CFLAGS_fuzz = -fsanitize=fuzzer-no-link,address,undefined \
+	      -fno-sanitize=pointer-overflow \
+	      -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # gRPC from its archives, what it shares with the system dynamically.
 GRPC_shared = -lgrpc -lgpr
@@ -209,6 +215,27 @@ $(units): $B/tests/unit/%: $B/tests/unit/%.o $B/gen/tests/kinds.pb-c.o \
 	$(call say,LD)
 	$(Q)$(CC) $(ALLLDFLAGS) -o $@ $^ -lcmocka $(LIBS_oimd) \
 		$(filter-out $(LIBS_common),$(LIBS_oimctl))
+
+fuzzers := $(patsubst %.c,$B/%,$(fuzz_src))
+
+$(fuzzers): $B/%: $B/%.o $B/gen/tests/kinds.pb-c.o $B/liboim.a
+	$(call say,LD)
+	$(Q)$(CC) $(ALLLDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_common)
+
+# What a fuzzer finds is kept in build-fuzz/found/ and added to the seeds.
+FUZZ_SECONDS ?= 10
+.PHONY: fuzzers fuzz
+fuzzers:
+	$(Q)$(MAKE) VARIANT=fuzz CC=clang $(fuzz_src:%.c=build-fuzz/%)
+fuzz: fuzzers
+	$(Q)for f in $(fuzz_src:tests/fuzz/%_fuzz.c=%); do \
+		mkdir -p build-fuzz/found/$$f && \
+		echo "$$f: $(FUZZ_SECONDS) s" && \
+		build-fuzz/tests/fuzz/$${f}_fuzz -verbosity=0 -print_funcs=0 -timeout=5 \
+			-max_total_time=$(FUZZ_SECONDS) \
+			-artifact_prefix=build-fuzz/$$f- \
+			build-fuzz/found/$$f tests/fuzz/corpus/$$f || exit 1; \
+	done
 
 $(tools): $B/%: $B/%.o $B/liboim.a
 	$(call say,LD)
