@@ -231,8 +231,8 @@ fuzz: fuzzers
 	$(Q)for f in $(fuzz_src:tests/fuzz/%_fuzz.c=%); do \
 		mkdir -p build-fuzz/found/$$f && \
 		echo "$$f: $(FUZZ_SECONDS) s" && \
-		build-fuzz/tests/fuzz/$${f}_fuzz -verbosity=0 -print_funcs=0 -timeout=5 \
-			-max_total_time=$(FUZZ_SECONDS) \
+		build-fuzz/tests/fuzz/$${f}_fuzz -verbosity=0 -print_funcs=0 \
+			-timeout=5 -max_total_time=$(FUZZ_SECONDS) \
 			-artifact_prefix=build-fuzz/$$f- \
 			build-fuzz/found/$$f tests/fuzz/corpus/$$f || exit 1; \
 	done

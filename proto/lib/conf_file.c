@@ -54,8 +54,8 @@ static void cleanup_errors(char ***list)
 static char *load(const char *path, const char *shown, size_t *size,
 		  struct err *err)
 {
-	CLEANUP(cleanup_file) FILE *f = fopen(path, "re");
 	CLEANUP(cleanup_free) char *data = mem_alloc(MAX_SIZE + 1);
+	CLEANUP(cleanup_file) FILE *f = fopen(path, "re");
 
 	if (f)
 		*size = fread(data, 1, MAX_SIZE + 1, f);

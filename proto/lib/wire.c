@@ -14,14 +14,23 @@
 /* Fields of one type that can be told apart; our largest has far fewer. */
 #define MAX_FIELDS_OF_TYPE 256
 
+struct span {
+	const uint8_t *at, *end;
+};
+
+/* What all messages within each other share. */
 struct walk {
 	size_t fields; /* met so far */
 	struct err *err;
 };
 
-/* What is left of the message that is walked over. */
-struct span {
-	const uint8_t *at, *end;
+/* A message that is walked over. */
+struct frame {
+	const ProtobufCMessageDescriptor *type;
+	struct span left;
+	unsigned depth;
+	uint64_t seen[MAX_FIELDS_OF_TYPE / 64]; /* messages not repeated */
+	struct walk *walk;
 };
 
 static bool varint(struct span *s, unsigned max_bytes, uint64_t *value)
@@ -101,18 +110,17 @@ static unsigned wire_type_of(ProtobufCType type)
 	}
 }
 
-static int malformed(const ProtobufCMessageDescriptor *type, struct walk *w)
+static int malformed(const struct frame *f)
 {
-	return err_set(w->err, GRPC_STATUS_INVALID_ARGUMENT,
-		       "%s: malformed message", type->name);
+	return err_set(f->walk->err, GRPC_STATUS_INVALID_ARGUMENT,
+		       "%s: malformed message", f->type->name);
 }
 
-static int refuse(const ProtobufCMessageDescriptor *type,
-		  const ProtobufCFieldDescriptor *field, const char *why,
-		  struct walk *w)
+static int refuse(const struct frame *f, const ProtobufCFieldDescriptor *field,
+		  const char *why)
 {
-	return err_set(w->err, GRPC_STATUS_INVALID_ARGUMENT, "%s.%s: %s",
-		       type->name, field->name, why);
+	return err_set(f->walk->err, GRPC_STATUS_INVALID_ARGUMENT, "%s.%s: %s",
+		       f->type->name, field->name, why);
 }
 
 static int count(struct walk *w)
@@ -123,103 +131,97 @@ static int count(struct walk *w)
 		       "message has more than %d fields", WIRE_MAX_FIELDS);
 }
 
-static int packed(const ProtobufCMessageDescriptor *type, unsigned wire_type,
-		  struct span s, struct walk *w)
+static int packed(const struct frame *f, unsigned wire_type, struct span s)
 {
 	while (s.at < s.end) {
 		if (!skip_value(&s, wire_type))
-			return malformed(type, w);
-		if (count(w) < 0)
+			return malformed(f);
+		if (count(f->walk) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int text(const ProtobufCMessageDescriptor *type,
-		const ProtobufCFieldDescriptor *field, struct span s,
-		struct walk *w)
+static int text(const struct frame *f, const ProtobufCFieldDescriptor *field,
+		struct span s)
 {
 	size_t size = (size_t)(s.end - s.at);
 
 	if (memchr(s.at, '\0', size))
-		return refuse(type, field, "text holds a NUL", w);
+		return refuse(f, field, "text holds a NUL");
 	if (!utf8_is_valid((const char *)s.at, size))
-		return refuse(type, field, "text is not UTF-8", w);
+		return refuse(f, field, "text is not UTF-8");
 	return 0;
 }
 
 /* Whether this field was met before; now it was. */
-static bool was_seen(const ProtobufCMessageDescriptor *type,
-		     const ProtobufCFieldDescriptor *field, uint64_t *seen)
+static bool was_seen(struct frame *f, const ProtobufCFieldDescriptor *field)
 {
-	size_t i = (size_t)(field - type->fields);
+	size_t i = (size_t)(field - f->type->fields);
 	uint64_t bit = UINT64_C(1) << (i % 64);
-	bool was = seen[i / 64] & bit;
+	bool was = f->seen[i / 64] & bit;
 
-	seen[i / 64] |= bit;
+	f->seen[i / 64] |= bit;
 	return was;
 }
 
 static int message(const ProtobufCMessageDescriptor *type, struct span s,
 		   unsigned depth, struct walk *w);
 
-static int value(const ProtobufCMessageDescriptor *type,
-		 const ProtobufCFieldDescriptor *field, unsigned wire_type,
-		 struct span *s, uint64_t *seen, unsigned depth, struct walk *w)
+static int value(struct frame *f, const ProtobufCFieldDescriptor *field,
+		 unsigned wire_type)
 {
 	unsigned expected = wire_type_of(field->type);
+	bool repeated = field->label == PROTOBUF_C_LABEL_REPEATED;
+	bool prefix = wire_type == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
 	struct span body;
 
-	if (wire_type != PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED) {
-		if (wire_type != expected)
-			return refuse(type, field, "wrong wire type", w);
-		return skip_value(s, wire_type) ? 0 : malformed(type, w);
-	}
-	if (wire_type != expected && field->label != PROTOBUF_C_LABEL_REPEATED)
-		return refuse(type, field, "wrong wire type", w);
-	if (!prefixed(s, &body))
-		return malformed(type, w);
+	if (wire_type != expected && !(prefix && repeated))
+		return refuse(f, field, "wrong wire type");
+	if (!prefix)
+		return skip_value(&f->left, wire_type) ? 0 : malformed(f);
+	if (!prefixed(&f->left, &body))
+		return malformed(f);
 	if (wire_type != expected)
-		return packed(type, expected, body, w);
+		return packed(f, expected, body);
 	if (field->type == PROTOBUF_C_TYPE_STRING)
-		return text(type, field, body, w);
+		return text(f, field, body);
 	if (field->type != PROTOBUF_C_TYPE_MESSAGE)
 		return 0;
-	if (field->label != PROTOBUF_C_LABEL_REPEATED &&
-	    was_seen(type, field, seen))
-		return refuse(type, field, "given twice", w);
-	return message(field->descriptor, body, depth + 1, w);
+	if (!repeated && was_seen(f, field))
+		return refuse(f, field, "given twice");
+	return message(field->descriptor, body, f->depth + 1, f->walk);
+}
+
+static int field(struct frame *f)
+{
+	const ProtobufCFieldDescriptor *known;
+	uint64_t tag;
+
+	if (!varint(&f->left, 5, &tag) || tag > UINT32_MAX || tag < 8)
+		return malformed(f);
+	if (count(f->walk) < 0)
+		return -1;
+	known = protobuf_c_message_descriptor_get_field(f->type,
+							(unsigned)(tag >> 3));
+	if (known)
+		return value(f, known, tag & 7);
+	return skip_value(&f->left, tag & 7) ? 0 : malformed(f);
 }
 
 static int message(const ProtobufCMessageDescriptor *type, struct span s,
 		   unsigned depth, struct walk *w)
 {
-	uint64_t seen[MAX_FIELDS_OF_TYPE / 64] = {0};
-	const ProtobufCFieldDescriptor *field;
-	unsigned wire_type;
-	uint64_t tag;
+	struct frame f = {.type = type, .left = s, .depth = depth, .walk = w};
 
 	assert(type->n_fields <= MAX_FIELDS_OF_TYPE);
 	if (depth > WIRE_MAX_DEPTH)
 		return err_set(w->err, GRPC_STATUS_RESOURCE_EXHAUSTED,
 			       "more than %d messages within each other",
 			       WIRE_MAX_DEPTH);
-	while (s.at < s.end) {
-		if (!varint(&s, 5, &tag) || tag > UINT32_MAX || tag < 8)
-			return malformed(type, w);
-		if (count(w) < 0)
+	while (f.left.at < f.left.end)
+		if (field(&f) < 0)
 			return -1;
-		wire_type = tag & 7;
-		field = protobuf_c_message_descriptor_get_field(
-			type, (unsigned)(tag >> 3));
-		if (field) {
-			if (value(type, field, wire_type, &s, seen, depth, w) <
-			    0)
-				return -1;
-		} else if (!skip_value(&s, wire_type)) {
-			return malformed(type, w);
-		}
-	}
 	return 0;
 }
 
