@@ -26,7 +26,8 @@
  * Fields with their default value are there (lists as [], maps as {}), but not
  * messages and members of a oneof that are not set. Which fields are secret
  * says secret_fields (descriptors.h). In Any, types that this program does not
- * know read {"@type": ..., "value": base64}. The caller puts the object.
+ * know read {"@type": ..., "value": base64}, and so does what is not of the
+ * type it claims, if secrets are shown. The caller puts the object.
  */
 struct json_object *json_from_message(const ProtobufCMessage *message,
 				      unsigned flags);

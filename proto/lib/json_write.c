@@ -280,18 +280,14 @@ static void add_fields(struct json_object *object, const ProtobufCMessage *m,
 	}
 }
 
-/* What is in it, in the arena, if the type is known and it decodes. */
+/* What is in it, in the arena; NULL if it does not decode as that type. */
 static const ProtobufCMessage *content(const Google__Protobuf__Any *any,
+				       const ProtobufCMessageDescriptor *type,
 				       struct arena *a)
 {
 	CLEANUP(err_clear) struct err err = ERR_INIT;
-	const char *slash = strrchr(any->type_url, '/');
-	const ProtobufCMessageDescriptor *type = NULL;
 
-	if (slash)
-		type = descriptors_find_message(slash + 1);
-	if (!type ||
-	    wire_check(type, any->value.data, any->value.len, &err) < 0)
+	if (wire_check(type, any->value.data, any->value.len, &err) < 0)
 		return NULL;
 	return arena_unpack(a, type, any->value.data, any->value.len);
 }
@@ -301,20 +297,29 @@ static struct json_object *any_object(const Google__Protobuf__Any *any,
 {
 	struct json_object *object = json_object_new_object();
 	CLEANUP(cleanup_arena) struct arena *a = arena_new();
+	const char *slash = strrchr(any->type_url, '/');
+	const ProtobufCMessageDescriptor *type =
+		slash ? descriptors_find_message(slash + 1) : NULL;
 	const ProtobufCMessage *m = NULL;
+	struct json_object *v;
 
 	if (!*any->type_url && !any->value.len)
 		return object;
 	json_object_object_add(object, "@type",
 			       json_object_new_string(any->type_url));
-	if (w->depth < MAX_DEPTH)
-		m = content(any, a);
-	if (!m)
-		json_object_object_add(object, "value", base64(&any->value));
-	else if (json_form_of(m->descriptor) == JSON_FORM_OBJECT)
+	if (type && w->depth < MAX_DEPTH)
+		m = content(any, type, a);
+	if (m && json_form_of(type) == JSON_FORM_OBJECT) {
 		add_fields(object, m, w);
+		return object;
+	}
+	if (m)
+		v = message(m, w);
+	else if (type && !(w->flags & JSON_SHOW_SECRETS))
+		v = json_object_new_string("***"); /* may hold some */
 	else
-		json_object_object_add(object, "value", message(m, w));
+		v = base64(&any->value);
+	json_object_object_add(object, "value", v);
 	return object;
 }
 
