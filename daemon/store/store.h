@@ -7,8 +7,9 @@
  * promises (store.md section 6), one suite of tests holds them to it.
  *
  * Keys are strings of 1 to STORE_MAX_KEY bytes in byte order; values have at
- * most STORE_MAX_VALUE bytes, are encoded messages of oim.state.v1, and may be
- * empty. Beyond a limit: INVALID_ARGUMENT.
+ * most STORE_MAX_VALUE bytes, those of one transaction together too; they are
+ * encoded messages of oim.state.v1, and may be empty. Beyond a limit:
+ * INVALID_ARGUMENT.
  *
  * All functions may be called by any thread unless they say otherwise. Errors:
  * UNAVAILABLE the store is away or failing (of a write: the outcome is not
@@ -26,10 +27,11 @@
 #define STORE_MAX_VALUE (1u << 20)
 #define STORE_MAX_OPS   128 /* compares, and ops, of one transaction */
 #define STORE_MIN_TTL   5   /* seconds */
+#define STORE_MAX_TTL   INT64_C(9000000000)
 
 struct store;
 
-/* Ends all watches and waits for writes under way. NULL is fine. */
+/* Waits for writes under way, ends and frees all watches. NULL is fine. */
 void store_close(struct store *s);
 
 struct store_status {
@@ -105,7 +107,8 @@ struct store_op {
 	const char *key;
 	const void *value; /* NULL: delete the key, if it is there */
 	size_t size;
-	int64_t lease; /* of a put: attach to it; 0: to none (and detach) */
+	int64_t lease; /* of a put: attach to it; 0: to none (and detach). One
+			* that is not there: STORE_FAILED with NOT_FOUND. */
 };
 
 enum store_result {
@@ -183,7 +186,7 @@ struct store_watch;
  * Tells fn of every change of keys that begin with prefix, from revision from
  * on (0: from now). fn is called on a thread of the store, by one at a time; it
  * must not block and may submit, but not unwatch. What it is given is gone when
- * it returns.
+ * it returns. A change may be told before its transaction is called done.
  */
 struct store_watch *store_watch(struct store *s, const char *prefix,
 				int64_t from,
@@ -215,6 +218,10 @@ int store_lease_revoke(struct store *s, int64_t id, struct err *err);
  * pid of another one. A schema from a newer version is refused likewise.
  */
 struct store *store_lmdb_open(const char *path, struct err *err);
+
+/* As store_commit(), without its checks: for what engines do themselves. */
+enum store_result store_wait(struct store *s, struct store_txn *txn,
+			     struct err *err);
 
 /* What an engine implements; store.c checks arguments and dispatches. */
 struct store_engine {
