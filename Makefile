@@ -237,7 +237,7 @@ fuzz: fuzzers
 			build-fuzz/found/$$f tests/fuzz/corpus/$$f || exit 1; \
 	done
 
-$(tools): $B/%: $B/%.o $B/liboim.a
+$(tools): $B/%: $B/%.o $B/libdaemon.a $B/liboim.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALLLDFLAGS) -o $@ $^ $(LIBS_common) -llmdb
 
