@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <grpc/grpc_security.h>
 
@@ -38,10 +39,20 @@ struct tls *tls_ref(struct tls *t);
 void tls_unref(struct tls *t);
 
 /*
- * Reads the files again if one has changed on disk. On an error the material in
- * use stays. Looks at the disk at most once a second unless force is set.
+ * Reads the files again if one has changed on disk since they were last read.
+ * On an error the material in use stays. Looks at the disk at most once a
+ * second; with force at once, and reads in any case.
  */
 int tls_refresh(struct tls *t, bool force, struct err *err);
+
+/*
+ * The files are also looked at by handshakes, calls of clients and
+ * tls_identity_of(), which have nobody to tell: fn gets NULL when they have
+ * taken new material into use, and the error when they could not; once, until
+ * the files change again. Any thread may call it. To be set before t is used.
+ */
+void tls_on_refresh(struct tls *t, void (*fn)(void *arg, const struct err *err),
+		    void *arg);
 
 /* Grows with every set of material that is taken into use. */
 unsigned tls_generation(struct tls *t);
@@ -57,9 +68,10 @@ grpc_channel_credentials *tls_channel_credentials(struct tls *t,
 						  const char *peer_name);
 
 /*
- * For a server: demands client certificates, and looks at the files
- * (tls_refresh) at every handshake. Keeps a reference to t. Revocation is not
- * seen here: see tls_identity_of().
+ * For a server: demands client certificates, and looks at the files at every
+ * handshake. Keeps a reference to t. Revocation is not seen here: see
+ * tls_identity_of(). Each listener needs credentials of its own: of several
+ * that share them only one would hear of new material.
  */
 grpc_server_credentials *tls_server_credentials(struct tls *t);
 
@@ -71,9 +83,10 @@ struct tls_identity {
 
 /*
  * The identity in a PEM certificate that the handshake has verified. Answers
- * for certificates seen lately come from a cache that a new revocation list
- * empties. The result is released with tls_identity_release(); NULL if the
- * certificate does not parse.
+ * for certificates seen lately come from a cache that new material empties;
+ * the files are looked at, so that a certificate that is revoked while its
+ * owner stays connected is seen within a second. The result is released with
+ * tls_identity_release(); NULL if the certificate does not parse.
  */
 const struct tls_identity *tls_identity_of(struct tls *t, const char *pem,
 					   size_t size);
