@@ -92,4 +92,11 @@ void client_stream_free(struct client_stream *s);
  */
 void client_cancel(struct client *c);
 
+/*
+ * gRPC core logs to stderr whatever goes wrong. This stops it, for programs
+ * that say it themselves; GRPC_VERBOSITY or GRPC_TRACE in the environment keep
+ * it. To be called before the first client is made.
+ */
+void client_silence_core(void);
+
 #endif
