@@ -1,0 +1,232 @@
+/*
+ * The client, its connection, and calls with one answer. What is common to all
+ * calls is in client_call.c, what an error means in client_error.c.
+ */
+
+#include "proto/lib/client.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include <grpc/grpc.h>
+#include <grpc/grpc_security.h>
+#include <grpc/support/log.h>
+
+#include "proto/lib/cleanup.h"
+#include "proto/lib/client_call.h"
+#include "proto/lib/mem.h"
+#include "proto/lib/tls_material.h"
+#include "proto/lib/units.h"
+
+#define REPLY_MAX (64 << 20)
+
+static grpc_arg int_arg(const char *key, int value)
+{
+	return (grpc_arg){.type = GRPC_ARG_INTEGER,
+			  .key = (char *)(uintptr_t)key,
+			  .value.integer = value};
+}
+
+static int backoff_ms(const struct client *c)
+{
+	int64_t ms = (c->backoff ? c->backoff : UNITS_SECOND) / 1000000;
+
+	return ms < 100 ? 100 : ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+static grpc_channel_credentials *credentials_new(const struct client *c)
+{
+	return c->tls ? tls_channel_credentials(c->tls, c->tls_name)
+		      : grpc_insecure_credentials_create();
+}
+
+static struct channel *channel_new(struct client *c)
+{
+	grpc_arg args[] = {
+		int_arg(GRPC_ARG_ENABLE_RETRIES, 0),
+		int_arg(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
+		int_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
+		int_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100),
+		int_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, backoff_ms(c)),
+		int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, REPLY_MAX),
+	};
+	grpc_channel_args all = {.num_args = sizeof(args) / sizeof(*args),
+				 .args = args};
+	struct channel *channel = mem_zalloc(1, sizeof(*channel));
+	grpc_channel_credentials *creds;
+
+	channel->generation = c->tls ? tls_generation(c->tls) : 0;
+	creds = credentials_new(c);
+	channel->core = grpc_channel_create(c->address.target, creds, &all);
+	channel->refs = 1;
+	grpc_channel_credentials_release(creds);
+	return channel;
+}
+
+/* Needs c->lock. */
+static void unref_channel(struct channel *channel)
+{
+	if (!channel || --channel->refs)
+		return;
+	grpc_channel_destroy(channel->core);
+	free(channel);
+}
+
+struct channel *client_take_channel(struct client *c)
+{
+	struct channel *channel;
+
+	if (c->tls)
+		tls_look(c->tls);
+	pthread_mutex_lock(&c->lock);
+	if (c->channel && c->tls &&
+	    c->channel->generation != tls_generation(c->tls))
+		unref_channel(STEAL(c->channel));
+	if (!c->channel)
+		c->channel = channel_new(c);
+	channel = c->channel;
+	channel->refs++;
+	pthread_mutex_unlock(&c->lock);
+	return channel;
+}
+
+void client_unref_channel(struct client *c, struct channel *channel)
+{
+	pthread_mutex_lock(&c->lock);
+	unref_channel(channel);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void client_drop_channel(struct client *c, struct channel *channel)
+{
+	pthread_mutex_lock(&c->lock);
+	if (c->channel == channel)
+		unref_channel(STEAL(c->channel));
+	pthread_mutex_unlock(&c->lock);
+}
+
+struct client *client_new(const struct client_config *config, struct err *err)
+{
+	struct address address = {0};
+	struct client *c;
+
+	if (address_parse_server(config->address, &address, err) < 0)
+		return NULL;
+	c = mem_zalloc(1, sizeof(*c));
+	c->address = address;
+	c->name = address_format(&address);
+	c->backoff = config->backoff;
+	if (config->tls && address.kind == ADDRESS_TCP) {
+		assert(config->tls_name);
+		c->tls = tls_ref(config->tls);
+		c->tls_name = mem_strdup(config->tls_name);
+	}
+	pthread_mutex_init(&c->lock, NULL);
+	LIST_INIT(&c->calls);
+	grpc_init();
+	return c;
+}
+
+void client_free(struct client *c)
+{
+	if (!c)
+		return;
+	assert(LIST_EMPTY(&c->calls));
+	unref_channel(c->channel);
+	grpc_shutdown();
+	tls_unref(c->tls);
+	address_clear(&c->address);
+	pthread_mutex_destroy(&c->lock);
+	free(c->tls_name);
+	free(c->name);
+	free(c);
+}
+
+void client_cancel(struct client *c)
+{
+	struct call *call;
+
+	pthread_mutex_lock(&c->lock);
+	c->cancels++;
+	LIST_FOREACH(call, &c->calls, siblings)
+	grpc_call_cancel(call->core, NULL);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static unsigned count_cancels(struct client *c)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&c->lock);
+	n = c->cancels;
+	pthread_mutex_unlock(&c->lock);
+	return n;
+}
+
+static void *unary(struct call *call, const ProtobufCMessage *request,
+		   struct arena *a, struct err *err)
+{
+	grpc_byte_buffer *sent = call_pack(request);
+	grpc_byte_buffer *received = NULL;
+	grpc_op ops[] = {
+		call_op_send_headers(call),
+		{.op = GRPC_OP_SEND_MESSAGE,
+		 .data.send_message.send_message = sent},
+		{.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT},
+		call_op_receive_headers(call),
+		{.op = GRPC_OP_RECV_MESSAGE,
+		 .data.recv_message.recv_message = &received},
+		call_op_receive_status(call),
+	};
+	void *reply = NULL;
+
+	call_start(call, ops, sizeof(ops) / sizeof(*ops), call);
+	call_wait(call, call);
+	if (call_result(call, err) == 0)
+		reply = call_unpack(call, received, a, err);
+	grpc_byte_buffer_destroy(sent);
+	grpc_byte_buffer_destroy(received);
+	return reply;
+}
+
+static void *try(struct client *c, const struct client_call *what,
+		 const ProtobufCMessage *request, struct arena *a, bool *stale,
+		 struct err *err)
+{
+	struct call call;
+	void *reply;
+
+	if (call_init(&call, c, what, err) < 0)
+		return NULL;
+	reply = unary(&call, request, a, err);
+	*stale = call.stale;
+	call_clear(&call);
+	return reply;
+}
+
+void *client_unary(struct client *c, const struct client_call *call,
+		   const ProtobufCMessage *request, struct arena *a,
+		   struct err *err)
+{
+	unsigned cancels = count_cancels(c);
+	bool stale = false;
+	void *reply;
+
+	reply = try(c, call, request, a, &stale, err);
+	if (!stale || count_cancels(c) != cancels)
+		return reply;
+	err_clear(err);
+	return try(c, call, request, a, &stale, err);
+}
+
+static void drop_line(gpr_log_func_args *args)
+{
+	(void)args;
+}
+
+void client_silence_core(void)
+{
+	if (!getenv("GRPC_VERBOSITY") && !getenv("GRPC_TRACE"))
+		gpr_set_log_function(drop_line);
+}

@@ -1,0 +1,111 @@
+/* Calls of any shape, message by message. */
+
+#include "proto/lib/client.h"
+
+#include <stdlib.h>
+
+#include <grpc/grpc.h>
+
+#include "proto/lib/client_call.h"
+#include "proto/lib/mem.h"
+
+/* The addresses of its fields are the tags of the batches. */
+struct client_stream {
+	struct call call; /* headers and status: begins and ends it */
+	char sending;
+	char receiving;
+	bool ended; /* the status is known */
+};
+
+/* Core takes the first messages before there is a connection. */
+static void start(struct client_stream *s)
+{
+	grpc_op ops[] = {
+		call_op_send_headers(&s->call),
+		call_op_receive_headers(&s->call),
+		call_op_receive_status(&s->call),
+	};
+
+	call_start(&s->call, ops, sizeof(ops) / sizeof(*ops), &s->call);
+}
+
+struct client_stream *client_stream_open(struct client *c,
+					 const struct client_call *call,
+					 struct err *err)
+{
+	struct client_stream *s = mem_zalloc(1, sizeof(*s));
+
+	if (call_init(&s->call, c, call, err) < 0) {
+		free(s);
+		return NULL;
+	}
+	start(s);
+	return s;
+}
+
+static int send(struct client_stream *s, const grpc_op *op)
+{
+	call_start(&s->call, op, 1, &s->sending);
+	return call_wait(&s->call, &s->sending) ? 0 : -1;
+}
+
+int client_stream_send(struct client_stream *s, const ProtobufCMessage *request)
+{
+	grpc_byte_buffer *buffer = call_pack(request);
+	grpc_op op = {.op = GRPC_OP_SEND_MESSAGE};
+	int ret;
+
+	op.data.send_message.send_message = buffer;
+	ret = send(s, &op);
+	grpc_byte_buffer_destroy(buffer);
+	return ret;
+}
+
+int client_stream_close_send(struct client_stream *s)
+{
+	grpc_op op = {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT};
+
+	return send(s, &op);
+}
+
+static void wait_for_end(struct client_stream *s)
+{
+	if (!s->ended)
+		call_wait(&s->call, &s->call);
+	s->ended = true;
+}
+
+static grpc_byte_buffer *receive(struct client_stream *s)
+{
+	grpc_byte_buffer *buffer = NULL;
+	grpc_op op = {.op = GRPC_OP_RECV_MESSAGE};
+
+	op.data.recv_message.recv_message = &buffer;
+	call_start(&s->call, &op, 1, &s->receiving);
+	call_wait(&s->call, &s->receiving);
+	return buffer;
+}
+
+int client_stream_receive(struct client_stream *s, struct arena *a,
+			  void **reply, struct err *err)
+{
+	grpc_byte_buffer *buffer = s->ended ? NULL : receive(s);
+
+	if (!buffer) {
+		wait_for_end(s);
+		return call_result(&s->call, err);
+	}
+	*reply = call_unpack(&s->call, buffer, a, err);
+	grpc_byte_buffer_destroy(buffer);
+	return *reply ? 1 : -1;
+}
+
+void client_stream_free(struct client_stream *s)
+{
+	if (!s)
+		return;
+	grpc_call_cancel(s->call.core, NULL);
+	wait_for_end(s);
+	call_clear(&s->call);
+	free(s);
+}
