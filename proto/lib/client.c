@@ -1,6 +1,6 @@
 /*
  * The client, its connection, and calls with one answer. What is common to all
- * calls is in client_call.c, what an error means in client_error.c.
+ * calls is in client_exchange.c, what an error means in client_error.c.
  */
 
 #include "proto/lib/client.h"
@@ -14,7 +14,7 @@
 #include <grpc/support/log.h>
 
 #include "proto/lib/cleanup.h"
-#include "proto/lib/client_call.h"
+#include "proto/lib/client_exchange.h"
 #include "proto/lib/mem.h"
 #include "proto/lib/tls_material.h"
 #include "proto/lib/units.h"
@@ -145,12 +145,12 @@ void client_free(struct client *c)
 
 void client_cancel(struct client *c)
 {
-	struct call *call;
+	struct exchange *x;
 
 	pthread_mutex_lock(&c->lock);
 	c->cancels++;
-	LIST_FOREACH(call, &c->calls, siblings)
-	grpc_call_cancel(call->core, NULL);
+	for (x = LIST_FIRST(&c->calls); x; x = LIST_NEXT(x, siblings))
+		grpc_call_cancel(x->core, NULL);
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -164,44 +164,44 @@ static unsigned count_cancels(struct client *c)
 	return n;
 }
 
-static void *unary(struct call *call, const ProtobufCMessage *request,
+static void *unary(struct exchange *x, const ProtobufCMessage *request,
 		   struct arena *a, struct err *err)
 {
-	grpc_byte_buffer *sent = call_pack(request);
+	grpc_byte_buffer *sent = exchange_pack(request);
 	grpc_byte_buffer *received = NULL;
 	grpc_op ops[] = {
-		call_op_send_headers(call),
+		exchange_op_send_headers(x),
 		{.op = GRPC_OP_SEND_MESSAGE,
 		 .data.send_message.send_message = sent},
 		{.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT},
-		call_op_receive_headers(call),
+		exchange_op_receive_headers(x),
 		{.op = GRPC_OP_RECV_MESSAGE,
 		 .data.recv_message.recv_message = &received},
-		call_op_receive_status(call),
+		exchange_op_receive_status(x),
 	};
 	void *reply = NULL;
 
-	call_start(call, ops, sizeof(ops) / sizeof(*ops), call);
-	call_wait(call, call);
-	if (call_result(call, err) == 0)
-		reply = call_unpack(call, received, a, err);
+	exchange_start(x, ops, sizeof(ops) / sizeof(*ops), x);
+	exchange_wait(x, x);
+	if (exchange_result(x, err) == 0)
+		reply = exchange_unpack(x, received, a, err);
 	grpc_byte_buffer_destroy(sent);
 	grpc_byte_buffer_destroy(received);
 	return reply;
 }
 
-static void *try(struct client *c, const struct client_call *what,
-		 const ProtobufCMessage *request, struct arena *a, bool *stale,
-		 struct err *err)
+static void *call_once(struct client *c, const struct client_call *what,
+		       const ProtobufCMessage *request, struct arena *a,
+		       bool *stale, struct err *err)
 {
-	struct call call;
+	struct exchange x;
 	void *reply;
 
-	if (call_init(&call, c, what, err) < 0)
+	if (exchange_init(&x, c, what, err) < 0)
 		return NULL;
-	reply = unary(&call, request, a, err);
-	*stale = call.stale;
-	call_clear(&call);
+	reply = unary(&x, request, a, err);
+	*stale = x.stale;
+	exchange_clear(&x);
 	return reply;
 }
 
@@ -213,11 +213,11 @@ void *client_unary(struct client *c, const struct client_call *call,
 	bool stale = false;
 	void *reply;
 
-	reply = try(c, call, request, a, &stale, err);
+	reply = call_once(c, call, request, a, &stale, err);
 	if (!stale || count_cancels(c) != cancels)
 		return reply;
 	err_clear(err);
-	return try(c, call, request, a, &stale, err);
+	return call_once(c, call, request, a, &stale, err);
 }
 
 static void drop_line(gpr_log_func_args *args)

@@ -1,6 +1,6 @@
 /* What it means that a call failed, in words. */
 
-#include "proto/lib/client_call.h"
+#include "proto/lib/client_exchange.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,16 +31,17 @@ static void *unpack(struct arena *a, const ProtobufCMessageDescriptor *type,
 					    : NULL;
 }
 
+/* One after the other. */
 static void add_hint(struct err *err, const char *text)
 {
 	CLEANUP(cleanup_free) char *clean = utf8_printable(text, strlen(text));
+	CLEANUP(cleanup_free) char *all = NULL;
 
 	if (!*clean)
 		return;
-	if (err->hint)
-		err_hint(err, "%s; %s", err->hint, clean);
-	else
-		err_hint(err, "%s", clean);
+	all = mem_printf("%s%s%s", err->hint ? err->hint : "",
+			 err->hint ? "; " : "", clean);
+	err_hint(err, "%s", all);
 }
 
 static bool has_suffix(const char *s, const char *suffix)
@@ -103,23 +104,23 @@ static bool is_broken(const char *message)
 	       strncmp(message, "sendmsg:", 8) == 0;
 }
 
-static bool is_connected(const struct call *call)
+static bool is_connected(const struct exchange *x)
 {
-	return grpc_channel_check_connectivity_state(call->channel->core, 0) ==
+	return grpc_channel_check_connectivity_state(x->channel->core, 0) ==
 	       GRPC_CHANNEL_READY;
 }
 
 /* What the server says, or words of ours for those of core. Owned. */
-static char *phrase(const struct call *call, const char *message)
+static char *phrase(const struct exchange *x, const char *message)
 {
-	grpc_status_code code = call->outcome.code;
+	grpc_status_code code = x->outcome.code;
 
 	if (code == GRPC_STATUS_DEADLINE_EXCEEDED &&
 	    strcmp(message, "Deadline Exceeded") == 0)
 		return mem_printf("no %s %s in time",
-				  is_connected(call) ? "answer from"
-						     : "connection to",
-				  call->client->name);
+				  is_connected(x) ? "answer from"
+						  : "connection to",
+				  x->client->name);
 	if (code == GRPC_STATUS_CANCELLED && strcmp(message, "CANCELLED") == 0)
 		return mem_strdup("cancelled");
 	if (code == GRPC_STATUS_UNAVAILABLE && is_broken(message))
@@ -135,24 +136,24 @@ static char *message_of(const struct outcome *o)
 			      GRPC_SLICE_LENGTH(o->message));
 }
 
-static int explain_answer(const struct call *call, struct err *err)
+static int explain_answer(const struct exchange *x, struct err *err)
 {
-	CLEANUP(cleanup_free) char *message = message_of(&call->outcome);
-	CLEANUP(cleanup_free) char *words = phrase(call, message);
+	CLEANUP(cleanup_free) char *message = message_of(&x->outcome);
+	CLEANUP(cleanup_free) char *words = phrase(x, message);
 
-	err_set(err, (int)call->outcome.code, "%s", words);
-	take_trailers(&call->outcome.trailers, err);
+	err_set(err, (int)x->outcome.code, "%s", words);
+	take_trailers(&x->outcome.trailers, err);
 	return -1;
 }
 
-static int explain_unconnected(struct call *call, struct err *err)
+static int explain_unconnected(struct exchange *x, struct err *err)
 {
-	struct client *c = call->client;
-	CLEANUP(cleanup_free) char *message = message_of(&call->outcome);
+	struct client *c = x->client;
+	CLEANUP(cleanup_free) char *message = message_of(&x->outcome);
 
 	if (diagnose(&c->address, c->tls, c->tls_name, err) == 0) {
-		client_drop_channel(c, call->channel);
-		call->stale = true;
+		client_drop_channel(c, x->channel);
+		x->stale = true;
 		err_set(err, GRPC_STATUS_UNAVAILABLE, "%s", message);
 	}
 	return err_wrap(err, "cannot connect to %s", c->name);
@@ -165,10 +166,10 @@ static bool is_unconnected(const struct outcome *o)
 	       !strstr(o->error, "Error received from peer");
 }
 
-int call_result(struct call *call, struct err *err)
+int exchange_result(struct exchange *x, struct err *err)
 {
-	if (call->outcome.code == GRPC_STATUS_OK)
+	if (x->outcome.code == GRPC_STATUS_OK)
 		return 0;
-	return is_unconnected(&call->outcome) ? explain_unconnected(call, err)
-					      : explain_answer(call, err);
+	return is_unconnected(&x->outcome) ? explain_unconnected(x, err)
+					   : explain_answer(x, err);
 }

@@ -6,12 +6,12 @@
 
 #include <grpc/grpc.h>
 
-#include "proto/lib/client_call.h"
+#include "proto/lib/client_exchange.h"
 #include "proto/lib/mem.h"
 
 /* The addresses of its fields are the tags of the batches. */
 struct client_stream {
-	struct call call; /* headers and status: begins and ends it */
+	struct exchange call; /* headers and status: begins and ends it */
 	char sending;
 	char receiving;
 	bool ended; /* the status is known */
@@ -21,12 +21,12 @@ struct client_stream {
 static void start(struct client_stream *s)
 {
 	grpc_op ops[] = {
-		call_op_send_headers(&s->call),
-		call_op_receive_headers(&s->call),
-		call_op_receive_status(&s->call),
+		exchange_op_send_headers(&s->call),
+		exchange_op_receive_headers(&s->call),
+		exchange_op_receive_status(&s->call),
 	};
 
-	call_start(&s->call, ops, sizeof(ops) / sizeof(*ops), &s->call);
+	exchange_start(&s->call, ops, sizeof(ops) / sizeof(*ops), &s->call);
 }
 
 struct client_stream *client_stream_open(struct client *c,
@@ -35,7 +35,7 @@ struct client_stream *client_stream_open(struct client *c,
 {
 	struct client_stream *s = mem_zalloc(1, sizeof(*s));
 
-	if (call_init(&s->call, c, call, err) < 0) {
+	if (exchange_init(&s->call, c, call, err) < 0) {
 		free(s);
 		return NULL;
 	}
@@ -45,13 +45,13 @@ struct client_stream *client_stream_open(struct client *c,
 
 static int send(struct client_stream *s, const grpc_op *op)
 {
-	call_start(&s->call, op, 1, &s->sending);
-	return call_wait(&s->call, &s->sending) ? 0 : -1;
+	exchange_start(&s->call, op, 1, &s->sending);
+	return exchange_wait(&s->call, &s->sending) ? 0 : -1;
 }
 
 int client_stream_send(struct client_stream *s, const ProtobufCMessage *request)
 {
-	grpc_byte_buffer *buffer = call_pack(request);
+	grpc_byte_buffer *buffer = exchange_pack(request);
 	grpc_op op = {.op = GRPC_OP_SEND_MESSAGE};
 	int ret;
 
@@ -71,7 +71,7 @@ int client_stream_close_send(struct client_stream *s)
 static void wait_for_end(struct client_stream *s)
 {
 	if (!s->ended)
-		call_wait(&s->call, &s->call);
+		exchange_wait(&s->call, &s->call);
 	s->ended = true;
 }
 
@@ -81,8 +81,8 @@ static grpc_byte_buffer *receive(struct client_stream *s)
 	grpc_op op = {.op = GRPC_OP_RECV_MESSAGE};
 
 	op.data.recv_message.recv_message = &buffer;
-	call_start(&s->call, &op, 1, &s->receiving);
-	call_wait(&s->call, &s->receiving);
+	exchange_start(&s->call, &op, 1, &s->receiving);
+	exchange_wait(&s->call, &s->receiving);
 	return buffer;
 }
 
@@ -93,9 +93,9 @@ int client_stream_receive(struct client_stream *s, struct arena *a,
 
 	if (!buffer) {
 		wait_for_end(s);
-		return call_result(&s->call, err);
+		return exchange_result(&s->call, err);
 	}
-	*reply = call_unpack(&s->call, buffer, a, err);
+	*reply = exchange_unpack(&s->call, buffer, a, err);
 	grpc_byte_buffer_destroy(buffer);
 	return *reply ? 1 : -1;
 }
@@ -106,6 +106,6 @@ void client_stream_free(struct client_stream *s)
 		return;
 	grpc_call_cancel(s->call.core, NULL);
 	wait_for_end(s);
-	call_clear(&s->call);
+	exchange_clear(&s->call);
 	free(s);
 }

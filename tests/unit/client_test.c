@@ -82,13 +82,14 @@ static void serve_echo(struct echo_call *c)
 	finish_ok(c);
 }
 
-/* The value of the metadata "x-test". */
+/* The value of the metadata "x-test-bin". */
 static void serve_metadata(struct echo_call *c)
 {
 	CLEANUP(cleanup_free) char *value = mem_strdup("none");
 
 	for (size_t i = 0; i < c->md.count; i++) {
-		if (grpc_slice_str_cmp(c->md.metadata[i].key, "x-test") == 0) {
+		if (grpc_slice_str_cmp(c->md.metadata[i].key, "x-test-bin") ==
+		    0) {
 			free(value);
 			value = grpc_slice_to_c_string(c->md.metadata[i].value);
 		}
@@ -207,15 +208,17 @@ static void finish_with_details(struct echo_call *c,
 static void serve_refuse(struct echo_call *c)
 {
 	Google__Rpc__Help help = GOOGLE__RPC__HELP__INIT;
-	Google__Rpc__Help__Link link = GOOGLE__RPC__HELP__LINK__INIT;
-	Google__Rpc__Help__Link *links[] = {&link};
+	Google__Rpc__Help__Link first = GOOGLE__RPC__HELP__LINK__INIT;
+	Google__Rpc__Help__Link second = GOOGLE__RPC__HELP__LINK__INIT;
+	Google__Rpc__Help__Link *links[] = {&first, &second};
 	Google__Rpc__Status status = GOOGLE__RPC__STATUS__INIT;
 	Google__Protobuf__Any any;
 	Google__Protobuf__Any *details[] = {&any};
 
-	link.description = (char *)(uintptr_t) "unmap it first";
+	first.description = (char *)(uintptr_t) "unmap it first";
+	second.description = (char *)(uintptr_t) "see the manual";
 	help.links = links;
-	help.n_links = 1;
+	help.n_links = 2;
 	any = pack_any("type.googleapis.com/google.rpc.Help", &help.base);
 	status.code = GRPC_STATUS_FAILED_PRECONDITION;
 	status.message = (char *)(uintptr_t) "it is in use";
@@ -420,7 +423,7 @@ static void test_a_call_goes_over_tcp(void **state)
 static void test_metadata_reaches_the_server(void **state)
 {
 	struct fixture *f = *state;
-	struct client_md md = {"x-test", "a value", 7};
+	struct client_md md = {"x-test-bin", "caf\xc3\xa9\n", 6};
 	struct client_call what = {.method = "/t/Metadata",
 				   .reply_type = TEXT_TYPE,
 				   .md = &md,
@@ -430,7 +433,7 @@ static void test_metadata_reaches_the_server(void **state)
 
 	reply = client_unary(f->client, &what, &m.base, f->arena, &f->err);
 	assert_non_null(reply);
-	assert_string_equal(reply->service, "a value");
+	assert_string_equal(reply->service, "caf\xc3\xa9\n");
 }
 
 static void test_a_reply_may_have_many_megabytes(void **state)
@@ -567,7 +570,7 @@ static void test_an_error_has_details_and_a_hint(void **state)
 
 	assert_fails(f, "/t/Refuse", "", GRPC_STATUS_FAILED_PRECONDITION,
 		     "it is in use");
-	assert_string_equal(f->err.hint, "unmap it first");
+	assert_string_equal(f->err.hint, "unmap it first; see the manual");
 	status = arena_unpack(f->arena, &google__rpc__status__descriptor,
 			      f->err.status, f->err.status_size);
 	assert_non_null(status);

@@ -1,9 +1,9 @@
-#ifndef OIM_CLIENT_CALL_H
-#define OIM_CLIENT_CALL_H
+#ifndef OIM_CLIENT_EXCHANGE_H
+#define OIM_CLIENT_EXCHANGE_H
 
 /*
- * One call under way: what calls with one answer (client.c) and streams
- * (client_stream.c) have in common. Only client*.c look in here.
+ * What calls with one answer (client.c) and streams (client_stream.c) have in
+ * common. Only client*.c look in here.
  */
 
 #include <pthread.h>
@@ -33,7 +33,7 @@ struct client {
 
 	pthread_mutex_t lock; /* guards what follows */
 	struct channel *channel;
-	LIST_HEAD(, call) calls;
+	LIST_HEAD(, exchange) calls;
 	unsigned cancels; /* how often client_cancel() was called */
 };
 
@@ -52,46 +52,47 @@ struct outcome {
 };
 
 /*
- * Each call has a completion queue of its own, of the kind in which a thread
+ * A call. It has a completion queue of its own, of the kind in which a thread
  * waits for one tag, so that one may send while another receives.
  */
-struct call {
-	LIST_ENTRY(call) siblings; /* under client->lock */
+struct exchange {
+	LIST_ENTRY(exchange) siblings; /* under client->lock */
 	struct client *client;
 	struct channel *channel;
 	const ProtobufCMessageDescriptor *reply_type;
-	const char *method; /* for messages; the caller's */
+	char *method; /* for messages */
 	grpc_completion_queue *queue;
 	grpc_call *core;
 	grpc_metadata *md;
 	size_t n_md;
 	grpc_metadata_array headers; /* of the reply */
 	struct outcome outcome;
-	bool stale; /* see call_result() */
+	bool stale; /* see exchange_result() */
 };
 
 /*
  * Makes a call, of which nothing is sent yet, and lets client_cancel() know of
  * it. INVALID_ARGUMENT if the metadata is such that it cannot be sent.
  */
-int call_init(struct call *call, struct client *c,
-	      const struct client_call *what, struct err *err);
+int exchange_init(struct exchange *x, struct client *c,
+		  const struct client_call *what, struct err *err);
 /* No batch may be outstanding. */
-void call_clear(struct call *call);
+void exchange_clear(struct exchange *x);
 
 /* What every call sends first, receives first, and ends with. */
-grpc_op call_op_send_headers(const struct call *call);
-grpc_op call_op_receive_headers(struct call *call);
-grpc_op call_op_receive_status(struct call *call);
+grpc_op exchange_op_send_headers(const struct exchange *x);
+grpc_op exchange_op_receive_headers(struct exchange *x);
+grpc_op exchange_op_receive_status(struct exchange *x);
 
 /* Starts a batch; waits until it is done and returns whether it succeeded. */
-void call_start(struct call *call, const grpc_op *ops, size_t n, void *tag);
-bool call_wait(struct call *call, void *tag);
+void exchange_start(struct exchange *x, const grpc_op *ops, size_t n,
+		    void *tag);
+bool exchange_wait(struct exchange *x, void *tag);
 
-grpc_byte_buffer *call_pack(const ProtobufCMessage *message);
+grpc_byte_buffer *exchange_pack(const ProtobufCMessage *message);
 /* Into the arena; NULL is INTERNAL, whether it is bad or not there at all. */
-void *call_unpack(const struct call *call, grpc_byte_buffer *buffer,
-		  struct arena *a, struct err *err);
+void *exchange_unpack(const struct exchange *x, grpc_byte_buffer *buffer,
+		      struct arena *a, struct err *err);
 
 /*
  * Once the status is received: 0 if it is OK, else -1 with all that can be
@@ -99,6 +100,6 @@ void *call_unpack(const struct call *call, grpc_byte_buffer *buffer,
  * nothing that would hinder a new one: it was never sent, and a new call on a
  * new channel will do better.
  */
-int call_result(struct call *call, struct err *err);
+int exchange_result(struct exchange *x, struct err *err);
 
 #endif

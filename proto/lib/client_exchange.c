@@ -1,6 +1,6 @@
 /* What all calls have in common: core's objects, and messages on the wire. */
 
-#include "proto/lib/client_call.h"
+#include "proto/lib/client_exchange.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,31 +34,31 @@ static int check_md(const struct client_md *md, const grpc_metadata *core,
 	return 0;
 }
 
-static int copy_md(struct call *call, const struct client_md *md, size_t n,
+static int copy_md(struct exchange *x, const struct client_md *md, size_t n,
 		   struct err *err)
 {
-	call->md = mem_zalloc(n, sizeof(*call->md));
-	for (; call->n_md < n; call->n_md++, md++) {
-		grpc_metadata *copy = &call->md[call->n_md];
+	x->md = mem_zalloc(n, sizeof(*x->md));
+	for (; x->n_md < n; x->n_md++, md++) {
+		grpc_metadata *copy = &x->md[x->n_md];
 
 		copy->key = grpc_slice_from_copied_string(md->key);
 		copy->value =
 			grpc_slice_from_copied_buffer(md->value, md->size);
 		if (check_md(md, copy, err) < 0) {
-			call->n_md++;
+			x->n_md++;
 			return -1;
 		}
 	}
 	return 0;
 }
 
-static void free_md(struct call *call)
+static void free_md(struct exchange *x)
 {
-	for (size_t i = 0; i < call->n_md; i++) {
-		grpc_slice_unref(call->md[i].key);
-		grpc_slice_unref(call->md[i].value);
+	for (size_t i = 0; i < x->n_md; i++) {
+		grpc_slice_unref(x->md[i].key);
+		grpc_slice_unref(x->md[i].value);
 	}
-	free(call->md);
+	free(x->md);
 }
 
 static gpr_timespec deadline_of(const struct client_call *what)
@@ -68,78 +68,79 @@ static gpr_timespec deadline_of(const struct client_call *what)
 	return gpr_time_from_nanos(what->deadline, GPR_CLOCK_MONOTONIC);
 }
 
-static void start(struct call *call, const struct client_call *what)
+static void start(struct exchange *x, const struct client_call *what)
 {
-	struct client *c = call->client;
+	struct client *c = x->client;
 	grpc_slice method = grpc_slice_from_copied_string(what->method);
 
-	call->channel = client_take_channel(c);
-	call->queue = grpc_completion_queue_create_for_pluck(NULL);
-	call->core = grpc_channel_create_call(
-		call->channel->core, NULL, GRPC_PROPAGATE_DEFAULTS, call->queue,
+	x->channel = client_take_channel(c);
+	x->queue = grpc_completion_queue_create_for_pluck(NULL);
+	x->core = grpc_channel_create_call(
+		x->channel->core, NULL, GRPC_PROPAGATE_DEFAULTS, x->queue,
 		method, NULL, deadline_of(what), NULL);
 	grpc_slice_unref(method);
 	pthread_mutex_lock(&c->lock);
-	LIST_INSERT_HEAD(&c->calls, call, siblings);
+	LIST_INSERT_HEAD(&c->calls, x, siblings);
 	pthread_mutex_unlock(&c->lock);
 }
 
-int call_init(struct call *call, struct client *c,
-	      const struct client_call *what, struct err *err)
+int exchange_init(struct exchange *x, struct client *c,
+		  const struct client_call *what, struct err *err)
 {
-	memset(call, 0, sizeof(*call));
-	call->client = c;
-	call->reply_type = what->reply_type;
-	call->method = what->method;
-	call->outcome.message = grpc_empty_slice();
-	if (copy_md(call, what->md, what->n_md, err) < 0) {
-		free_md(call);
+	memset(x, 0, sizeof(*x));
+	x->client = c;
+	x->reply_type = what->reply_type;
+	x->outcome.message = grpc_empty_slice();
+	if (copy_md(x, what->md, what->n_md, err) < 0) {
+		free_md(x);
 		return -1;
 	}
-	grpc_metadata_array_init(&call->headers);
-	grpc_metadata_array_init(&call->outcome.trailers);
-	start(call, what);
+	x->method = mem_strdup(what->method);
+	grpc_metadata_array_init(&x->headers);
+	grpc_metadata_array_init(&x->outcome.trailers);
+	start(x, what);
 	return 0;
 }
 
-void call_clear(struct call *call)
+void exchange_clear(struct exchange *x)
 {
-	struct client *c = call->client;
+	struct client *c = x->client;
 
 	pthread_mutex_lock(&c->lock);
-	LIST_REMOVE(call, siblings);
+	LIST_REMOVE(x, siblings);
 	pthread_mutex_unlock(&c->lock);
-	grpc_call_unref(call->core);
-	grpc_completion_queue_destroy(call->queue);
-	client_unref_channel(c, call->channel);
-	grpc_metadata_array_destroy(&call->headers);
-	grpc_metadata_array_destroy(&call->outcome.trailers);
-	grpc_slice_unref(call->outcome.message);
-	gpr_free((char *)(uintptr_t)call->outcome.error);
-	free_md(call);
+	grpc_call_unref(x->core);
+	grpc_completion_queue_destroy(x->queue);
+	client_unref_channel(c, x->channel);
+	grpc_metadata_array_destroy(&x->headers);
+	grpc_metadata_array_destroy(&x->outcome.trailers);
+	grpc_slice_unref(x->outcome.message);
+	gpr_free((char *)(uintptr_t)x->outcome.error);
+	free_md(x);
+	free(x->method);
 }
 
-grpc_op call_op_send_headers(const struct call *call)
+grpc_op exchange_op_send_headers(const struct exchange *x)
 {
 	grpc_op op = {.op = GRPC_OP_SEND_INITIAL_METADATA};
 
-	op.data.send_initial_metadata.metadata = call->md;
-	op.data.send_initial_metadata.count = call->n_md;
+	op.data.send_initial_metadata.metadata = x->md;
+	op.data.send_initial_metadata.count = x->n_md;
 	return op;
 }
 
-grpc_op call_op_receive_headers(struct call *call)
+grpc_op exchange_op_receive_headers(struct exchange *x)
 {
 	grpc_op op = {.op = GRPC_OP_RECV_INITIAL_METADATA};
 
-	op.data.recv_initial_metadata.recv_initial_metadata = &call->headers;
+	op.data.recv_initial_metadata.recv_initial_metadata = &x->headers;
 	return op;
 }
 
-grpc_op call_op_receive_status(struct call *call)
+grpc_op exchange_op_receive_status(struct exchange *x)
 {
 	grpc_op op = {.op = GRPC_OP_RECV_STATUS_ON_CLIENT};
-	struct outcome *o = &call->outcome;
+	struct outcome *o = &x->outcome;
 
 	op.data.recv_status_on_client.status = &o->code;
 	op.data.recv_status_on_client.status_details = &o->message;
@@ -148,22 +149,20 @@ grpc_op call_op_receive_status(struct call *call)
 	return op;
 }
 
-void call_start(struct call *call, const grpc_op *ops, size_t n, void *tag)
+void exchange_start(struct exchange *x, const grpc_op *ops, size_t n, void *tag)
 {
-	if (grpc_call_start_batch(call->core, ops, n, tag, NULL) !=
-	    GRPC_CALL_OK)
+	if (grpc_call_start_batch(x->core, ops, n, tag, NULL) != GRPC_CALL_OK)
 		abort(); /* a mistake of ours */
 }
 
-bool call_wait(struct call *call, void *tag)
+bool exchange_wait(struct exchange *x, void *tag)
 {
-	return grpc_completion_queue_pluck(call->queue, tag,
-					   gpr_inf_future(GPR_CLOCK_MONOTONIC),
-					   NULL)
+	return grpc_completion_queue_pluck(
+		       x->queue, tag, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL)
 		.success;
 }
 
-grpc_byte_buffer *call_pack(const ProtobufCMessage *message)
+grpc_byte_buffer *exchange_pack(const ProtobufCMessage *message)
 {
 	size_t size = protobuf_c_message_get_packed_size(message);
 	grpc_slice slice = grpc_slice_malloc(size);
@@ -175,14 +174,14 @@ grpc_byte_buffer *call_pack(const ProtobufCMessage *message)
 	return buffer;
 }
 
-static int internal(const struct call *call, struct err *err,
+static int internal(const struct exchange *x, struct err *err,
 		    const char *reason)
 {
 	return err_set(err, GRPC_STATUS_INTERNAL, "bad reply of %s from %s: %s",
-		       call->method, call->client->name, reason);
+		       x->method, x->client->name, reason);
 }
 
-static void *unpack(const struct call *call, grpc_slice bytes, struct arena *a,
+static void *unpack(const struct exchange *x, grpc_slice bytes, struct arena *a,
 		    struct err *err)
 {
 	CLEANUP(err_clear) struct err bad = ERR_INIT;
@@ -190,26 +189,26 @@ static void *unpack(const struct call *call, grpc_slice bytes, struct arena *a,
 	size_t size = GRPC_SLICE_LENGTH(bytes);
 	void *message = NULL;
 
-	if (wire_check(call->reply_type, data, size, &bad) < 0)
-		internal(call, err, bad.msg);
-	else if (!(message = arena_unpack(a, call->reply_type, data, size)))
-		internal(call, err, "it does not decode");
+	if (wire_check(x->reply_type, data, size, &bad) < 0)
+		internal(x, err, bad.msg);
+	else if (!(message = arena_unpack(a, x->reply_type, data, size)))
+		internal(x, err, "it does not decode");
 	return message;
 }
 
-void *call_unpack(const struct call *call, grpc_byte_buffer *buffer,
-		  struct arena *a, struct err *err)
+void *exchange_unpack(const struct exchange *x, grpc_byte_buffer *buffer,
+		      struct arena *a, struct err *err)
 {
 	grpc_byte_buffer_reader reader;
 	grpc_slice bytes;
 	void *message;
 
 	if (!buffer || !grpc_byte_buffer_reader_init(&reader, buffer)) {
-		internal(call, err, "there is no message");
+		internal(x, err, "there is no message");
 		return NULL;
 	}
 	bytes = grpc_byte_buffer_reader_readall(&reader);
-	message = unpack(call, bytes, a, err);
+	message = unpack(x, bytes, a, err);
 	grpc_slice_unref(bytes);
 	grpc_byte_buffer_reader_destroy(&reader);
 	return message;
