@@ -2,7 +2,7 @@
 
 #include "proto/lib/client_exchange.h"
 
-#include <stdlib.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "google/rpc/error_details.pb-c.h"

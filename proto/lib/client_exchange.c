@@ -2,6 +2,7 @@
 
 #include "proto/lib/client_exchange.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 

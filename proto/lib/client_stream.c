@@ -2,6 +2,7 @@
 
 #include "proto/lib/client.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include <grpc/grpc.h>
@@ -17,7 +18,6 @@ struct client_stream {
 	bool ended; /* the status is known */
 };
 
-/* Core takes the first messages before there is a connection. */
 static void start(struct client_stream *s)
 {
 	grpc_op ops[] = {
@@ -43,7 +43,7 @@ struct client_stream *client_stream_open(struct client *c,
 	return s;
 }
 
-static int send(struct client_stream *s, const grpc_op *op)
+static int send_op(struct client_stream *s, const grpc_op *op)
 {
 	exchange_start(&s->call, op, 1, &s->sending);
 	return exchange_wait(&s->call, &s->sending) ? 0 : -1;
@@ -56,7 +56,7 @@ int client_stream_send(struct client_stream *s, const ProtobufCMessage *request)
 	int ret;
 
 	op.data.send_message.send_message = buffer;
-	ret = send(s, &op);
+	ret = send_op(s, &op);
 	grpc_byte_buffer_destroy(buffer);
 	return ret;
 }
@@ -65,7 +65,7 @@ int client_stream_close_send(struct client_stream *s)
 {
 	grpc_op op = {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT};
 
-	return send(s, &op);
+	return send_op(s, &op);
 }
 
 static void wait_for_end(struct client_stream *s)

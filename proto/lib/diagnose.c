@@ -15,7 +15,6 @@
 
 #include "proto/lib/cleanup.h"
 #include "proto/lib/diagnose_tls.h"
-#include "proto/lib/mem.h"
 #include "proto/lib/units.h"
 
 static int unavailable(struct err *err, const char *reason)

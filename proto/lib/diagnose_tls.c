@@ -5,9 +5,9 @@
 
 #include "proto/lib/diagnose_tls.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -16,7 +16,6 @@
 #include <openssl/x509_vfy.h>
 
 #include "proto/lib/cleanup.h"
-#include "proto/lib/mem.h"
 #include "proto/lib/tls_identity.h"
 #include "proto/lib/tls_material.h"
 #include "proto/lib/units.h"

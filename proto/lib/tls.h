@@ -30,9 +30,11 @@ struct tls_files {
 
 /*
  * Reads and checks the files: they parse, the key belongs to the certificate,
- * the revocation lists are signed by the CA. Errors name the file and what is
- * wrong with it, and never show its content. UNAVAILABLE is not used: a file
- * that is missing is FAILED_PRECONDITION.
+ * has no passphrase and is not open to others (its group is none of them), the
+ * revocation lists are signed by the CA. A list that has expired still counts,
+ * and so does an own certificate: its peers will say so. Errors name the file
+ * and what is wrong with it, and never show its content. UNAVAILABLE is not
+ * used: a file that is missing is FAILED_PRECONDITION.
  */
 struct tls *tls_new(const struct tls_files *files, struct err *err);
 struct tls *tls_ref(struct tls *t);
