@@ -55,9 +55,12 @@ int loop_choose(unsigned int *number, struct err *err)
 {
 	static atomic_uint next;
 	const unsigned int count = LOOP_LAST - LOOP_FIRST + 1;
+	/* each process begins elsewhere: two rarely choose the same */
+	const unsigned int first = (unsigned int)getpid() * 1009;
 
 	for (unsigned int i = 0; i < count; i++) {
-		*number = LOOP_FIRST + atomic_fetch_add(&next, 1) % count;
+		*number = LOOP_FIRST +
+			  (first + atomic_fetch_add(&next, 1)) % count;
 		/* what stands in the place of its node would stay there */
 		if (!is_there(*number) && !has_file("/dev", *number))
 			return 0;

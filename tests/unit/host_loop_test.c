@@ -146,7 +146,8 @@ static void test_a_number_whose_node_is_taken_is_not_chosen(void **state)
 
 	NEEDS_LOOP();
 	/* numbers are chosen in turn */
-	snprintf(path, sizeof(path), "/dev/loop%u", f->number + 1);
+	snprintf(path, sizeof(path), "/dev/loop%u",
+		 f->number == LOOP_LAST ? LOOP_FIRST : f->number + 1);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	assert_int_not_equal(fd, -1);
 	close(fd);
