@@ -132,6 +132,7 @@ int err_code_of_errno(int error)
 	case ENFILE:
 		return GRPC_STATUS_RESOURCE_EXHAUSTED;
 	case EBUSY:
+	case EADDRINUSE:
 		return GRPC_STATUS_FAILED_PRECONDITION;
 	case ECONNREFUSED:
 	case ECONNRESET:
