@@ -17,6 +17,7 @@ struct caller {
 	uid_t uid;  /* of the process at the other end of a Unix socket, */
 	pid_t pid;  /* pid 0 if it is not known */
 	const char *const *names; /* of the certificate (tls.h), or NULL */
+	bool revoked;             /* the certificate is, and names is NULL */
 	const char *peer;         /* as gRPC core names it, for people */
 };
 

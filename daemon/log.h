@@ -29,6 +29,8 @@ enum log_format {
 /* "error", "warn", "info", "debug"; "text", "logfmt", "json". 0: unknown. */
 enum log_level log_level_parse(const char *name);
 enum log_format log_format_parse(const char *name);
+const char *log_level_name(enum log_level level);
+const char *log_format_name(enum log_format format);
 
 void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);
@@ -47,16 +49,12 @@ void log_line(enum log_level level, const char *component,
 	      const struct log_field *fields, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* Each .c that logs defines LOG_COMPONENT before it includes this header. */
-#ifdef LOG_COMPONENT
-#define log_error(...)                                                         \
-	log_line(LOG_LEVEL_ERROR, LOG_COMPONENT, NULL, __VA_ARGS__)
-#define log_warn(...) log_line(LOG_LEVEL_WARN, LOG_COMPONENT, NULL, __VA_ARGS__)
-#define log_info(...) log_line(LOG_LEVEL_INFO, LOG_COMPONENT, NULL, __VA_ARGS__)
+/* For files that define LOG_COMPONENT, their word. */
+#define log_error(...) log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warn(...)  log_at(LOG_LEVEL_WARN, __VA_ARGS__)
+#define log_info(...)  log_at(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...)                                                         \
-	(log_is_debug()                                                        \
-		 ? log_line(LOG_LEVEL_DEBUG, LOG_COMPONENT, NULL, __VA_ARGS__) \
-		 : (void)0)
-#endif
+	(log_is_debug() ? log_at(LOG_LEVEL_DEBUG, __VA_ARGS__) : (void)0)
+#define log_at(level, ...) log_line(level, LOG_COMPONENT, NULL, __VA_ARGS__)
 
 #endif
