@@ -1,0 +1,413 @@
+/*
+ * Forwarding: messages pass through undecoded, in both directions at once, any
+ * number of them, with metadata, deadline, cancellation and status. At most two
+ * messages are held in each direction; flow control does the rest.
+ *
+ *	client <-- down --> us <-- up --> controller
+ */
+
+#include "daemon/rpc/server.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <grpc/byte_buffer.h>
+#include <grpc/slice.h>
+#include <grpc/support/alloc.h>
+
+#include "proto/lib/cleanup.h"
+#include "proto/lib/mem.h"
+
+/* How often a call may be forwarded, and the metadata that counts. */
+#define MAX_HOPS 3
+#define HOPS_KEY "oim-hops"
+
+/* Messages on their way from one side to the other. */
+struct flow {
+	grpc_byte_buffer *in;  /* received, waits */
+	grpc_byte_buffer *out; /* being sent, or next */
+	grpc_byte_buffer *slot;
+	struct tag received, sent;
+	bool reading, ended, sending;
+};
+
+struct forward {
+	struct call *down;
+	grpc_call *up;
+	struct channel *channel;
+	int refs; /* one for each batch under way, and one while we look */
+
+	struct flow requests;
+	bool begun;        /* headers have been sent up */
+	bool closed;       /* so has the end of the requests */
+	grpc_metadata *md; /* the last one is the hops */
+	size_t n_md;
+
+	struct flow replies;
+	struct tag headers_received, status_received;
+	grpc_metadata_array headers, trailers;
+	bool has_headers, headers_known, headers_sent;
+	bool status_known, status_sent;
+	grpc_status_code status;
+	grpc_slice message;
+};
+
+static void step_requests(struct forward *f);
+static void step_replies(struct forward *f);
+
+static void unref(struct forward *f)
+{
+	struct channels *channels = f->down->server->rpc->channels;
+	grpc_byte_buffer *left[] = {f->requests.in, f->requests.out,
+				    f->replies.in, f->replies.out};
+
+	if (--f->refs)
+		return;
+	for (size_t i = 0; i < sizeof(left) / sizeof(*left); i++)
+		if (left[i])
+			grpc_byte_buffer_destroy(left[i]);
+	grpc_call_unref(f->up);
+	channel_put(channels, f->channel);
+	grpc_metadata_array_destroy(&f->headers);
+	grpc_metadata_array_destroy(&f->trailers);
+	grpc_slice_unref(f->message);
+	grpc_slice_unref(f->md[f->n_md - 1].value);
+	free(f->md);
+	f->down->forward = NULL;
+	call_unref(f->down);
+	free(f);
+}
+
+/* Starts a batch whose completion drops the reference that is taken here. */
+static void start(struct forward *f, grpc_call *call, const grpc_op *ops,
+		  size_t n, struct tag *tag)
+{
+	f->refs++;
+	if (grpc_call_start_batch(call, ops, n, tag, NULL))
+		tag->done(tag->arg, false);
+}
+
+/* --- receiving --- */
+
+static void take_received(struct flow *flow, bool ok)
+{
+	flow->reading = false;
+	if (ok && flow->slot)
+		flow->in = flow->slot;
+	else
+		flow->ended = true;
+	flow->slot = NULL;
+}
+
+/* Asks for the next message; true if that is settled already. */
+static bool receive(struct forward *f, struct flow *flow, grpc_call *call)
+{
+	grpc_op op = {.op = GRPC_OP_RECV_MESSAGE};
+	bool ok;
+
+	op.data.recv_message.recv_message = &flow->slot;
+	flow->reading = true;
+	f->refs++;
+	if (!loop_try_batch(f->down->server->rpc->loop, call, &op, 1,
+			    &flow->received, &ok))
+		return false;
+	f->refs--;
+	take_received(flow, ok);
+	return true;
+}
+
+/* Has a message ready to be sent, if there is one, and the next one behind. */
+static void fill(struct forward *f, struct flow *flow, grpc_call *call)
+{
+	bool again = true;
+
+	while (again) {
+		again = false;
+		if (!flow->sending && !flow->out && flow->in) {
+			flow->out = flow->in;
+			flow->in = NULL;
+			again = true;
+		}
+		if (!flow->reading && !flow->ended && !flow->in)
+			again |= receive(f, flow, call);
+	}
+}
+
+static void forget_sent(struct flow *flow)
+{
+	flow->sending = false;
+	if (flow->out)
+		grpc_byte_buffer_destroy(flow->out);
+	flow->out = NULL;
+}
+
+/* --- from the client --- */
+
+static void on_request(void *arg, bool ok)
+{
+	struct forward *f = arg;
+
+	take_received(&f->requests, ok);
+	step_requests(f);
+	unref(f);
+}
+
+static void on_request_sent(void *arg, bool ok)
+{
+	struct forward *f = arg;
+
+	(void)ok; /* if not, the status says why */
+	forget_sent(&f->requests);
+	step_requests(f);
+	unref(f);
+}
+
+static void on_headers(void *arg, bool ok)
+{
+	struct forward *f = arg;
+
+	f->headers_known = true;
+	f->has_headers = ok;
+	if (!ok)
+		f->replies.ended = true;
+	step_replies(f);
+	unref(f);
+}
+
+/*
+ * The status when nothing was heard from the controller: core's own words do
+ * not say whom it could not reach.
+ */
+static void explain_status(struct forward *f)
+{
+	const struct rpc_route *route = &f->down->route;
+	CLEANUP(cleanup_free) char *words = NULL;
+	CLEANUP(cleanup_free) char *text = NULL;
+
+	if (f->has_headers || f->status != GRPC_STATUS_UNAVAILABLE)
+		return;
+	channel_failed(f->down->server->rpc->channels, f->channel);
+	words = grpc_slice_to_c_string(f->message);
+	text = mem_printf("controller \"%s\" at \"%s\" does not answer: %s",
+			  route->controller, route->address, words);
+	grpc_slice_unref(f->message);
+	f->message = grpc_slice_from_copied_string(text);
+}
+
+static void on_status(void *arg, bool ok)
+{
+	struct forward *f = arg;
+
+	(void)ok; /* it always is */
+	f->status_known = true;
+	explain_status(f);
+	if (!f->has_headers)
+		f->replies.ended = true;
+	step_replies(f);
+	unref(f);
+}
+
+static void ask_for_answers(struct forward *f)
+{
+	grpc_op op = {.op = GRPC_OP_RECV_INITIAL_METADATA};
+
+	op.data.recv_initial_metadata.recv_initial_metadata = &f->headers;
+	start(f, f->up, &op, 1, &f->headers_received);
+	op = (grpc_op){.op = GRPC_OP_RECV_STATUS_ON_CLIENT};
+	op.data.recv_status_on_client.trailing_metadata = &f->trailers;
+	op.data.recv_status_on_client.status = &f->status;
+	op.data.recv_status_on_client.status_details = &f->message;
+	start(f, f->up, &op, 1, &f->status_received);
+}
+
+static void step_requests(struct forward *f)
+{
+	struct flow *flow = &f->requests;
+	bool first = !f->begun;
+	grpc_op ops[3];
+	size_t n = 0;
+
+	if (flow->sending || f->status_sent)
+		return;
+	fill(f, flow, f->down->grpc);
+	if (first) {
+		ops[n] = (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA};
+		ops[n].data.send_initial_metadata.count = f->n_md;
+		ops[n++].data.send_initial_metadata.metadata = f->md;
+		f->begun = true;
+	}
+	if (flow->out) {
+		ops[n] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE};
+		ops[n++].data.send_message.send_message = flow->out;
+	}
+	if (flow->ended && !flow->in && !f->closed) {
+		ops[n++] = (grpc_op){.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT};
+		f->closed = true;
+	}
+	if (!n)
+		return;
+	flow->sending = true;
+	start(f, f->up, ops, n, &flow->sent);
+	if (first)
+		ask_for_answers(f);
+}
+
+/* --- from the controller --- */
+
+static void on_reply(void *arg, bool ok)
+{
+	struct forward *f = arg;
+
+	take_received(&f->replies, ok);
+	step_replies(f);
+	unref(f);
+}
+
+static void on_reply_sent(void *arg, bool ok)
+{
+	struct forward *f = arg;
+
+	forget_sent(&f->replies);
+	if (!ok)
+		grpc_call_cancel(f->up, NULL);
+	step_replies(f);
+	unref(f);
+}
+
+static void step_replies(struct forward *f)
+{
+	struct flow *flow = &f->replies;
+	bool last;
+	grpc_op ops[3];
+	size_t n = 0;
+
+	if (flow->sending || f->status_sent || !f->headers_known)
+		return;
+	fill(f, flow, f->up);
+	last = flow->ended && !flow->in;
+	/* The status is at hand, and then all of it leaves in one write. */
+	if (last && !f->status_known)
+		return;
+	if (!flow->out && !last && f->headers_sent)
+		return;
+	if (!f->headers_sent) {
+		ops[n] = (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA};
+		ops[n].data.send_initial_metadata.count = f->headers.count;
+		ops[n++].data.send_initial_metadata.metadata =
+			f->headers.metadata;
+		f->headers_sent = true;
+	}
+	if (flow->out) {
+		ops[n] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE};
+		ops[n++].data.send_message.send_message = flow->out;
+	}
+	if (last) {
+		ops[n] = (grpc_op){.op = GRPC_OP_SEND_STATUS_FROM_SERVER};
+		ops[n].data.send_status_from_server.status = f->status;
+		ops[n].data.send_status_from_server.status_details =
+			&f->message;
+		ops[n].data.send_status_from_server.trailing_metadata =
+			f->trailers.metadata;
+		ops[n++].data.send_status_from_server.trailing_metadata_count =
+			f->trailers.count;
+		f->status_sent = true;
+		call_log(f->down, f->status);
+	}
+	flow->sending = true;
+	start(f, f->down->grpc, ops, n, &flow->sent);
+}
+
+void forward_cancelled(struct call *call)
+{
+	grpc_call_cancel(call->forward->up, NULL);
+}
+
+/* --- beginning --- */
+
+/* How often the call has been forwarded. */
+static unsigned long count_hops(const grpc_metadata_array *md)
+{
+	for (size_t i = 0; i < md->count; i++)
+		if (grpc_slice_str_cmp(md->metadata[i].key, HOPS_KEY) == 0) {
+			CLEANUP(cleanup_free)
+			char *text =
+				grpc_slice_to_c_string(md->metadata[i].value);
+
+			return strtoul(text, NULL, 10);
+		}
+	return 0;
+}
+
+/* The client's metadata with the hops counted anew. */
+static void copy_metadata(struct forward *f, const grpc_metadata_array *from,
+			  unsigned long hops)
+{
+	char text[24];
+
+	f->md = mem_zalloc(from->count + 1, sizeof(*f->md));
+	for (size_t i = 0; i < from->count; i++)
+		if (grpc_slice_str_cmp(from->metadata[i].key, HOPS_KEY) != 0)
+			f->md[f->n_md++] = from->metadata[i];
+	snprintf(text, sizeof(text), "%lu", hops);
+	f->md[f->n_md].key = grpc_slice_from_static_string(HOPS_KEY);
+	f->md[f->n_md++].value = grpc_slice_from_copied_string(text);
+}
+
+static void set_tags(struct forward *f)
+{
+	f->requests.received = (struct tag){on_request, f};
+	f->requests.sent = (struct tag){on_request_sent, f};
+	f->replies.received = (struct tag){on_reply, f};
+	f->replies.sent = (struct tag){on_reply_sent, f};
+	f->headers_received = (struct tag){on_headers, f};
+	f->status_received = (struct tag){on_status, f};
+}
+
+static void begin(struct call *call, struct channel *channel,
+		  unsigned long hops)
+{
+	struct forward *f = mem_zalloc(1, sizeof(*f));
+	grpc_slice path =
+		call->method ? call->method->path : call->details.method;
+
+	f->down = call;
+	f->channel = channel;
+	f->refs = 1;
+	f->message = grpc_empty_slice();
+	grpc_metadata_array_init(&f->headers);
+	grpc_metadata_array_init(&f->trailers);
+	set_tags(f);
+	copy_metadata(f, &call->md, hops);
+	/* A registered method comes with its first message. */
+	f->requests.in = STEAL(call->payload);
+	f->up = grpc_channel_create_call(channel_grpc(channel), NULL, 0,
+					 loop_queue(call->server->rpc->loop),
+					 path, NULL, call->deadline, NULL);
+	call->forward = f;
+	call_ref(call);
+	call_watch_close(call);
+	step_requests(f);
+	unref(f);
+}
+
+void forward_call(struct call *call)
+{
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+	const struct rpc_route *route = &call->route;
+	unsigned long hops = count_hops(&call->md);
+	struct channel *channel = NULL;
+
+	if (hops >= MAX_HOPS)
+		err_set(&err, GRPC_STATUS_UNAVAILABLE,
+			"the call for controller \"%s\" was forwarded %lu times: registries point at each other",
+			route->controller, hops);
+	else
+		channel = channels_get(call->server->rpc->channels,
+				       route->controller, route->address,
+				       route->peer_name, &err);
+	if (channel)
+		begin(call, channel, hops + 1);
+	else
+		call_refuse(call, &err);
+}

@@ -1,0 +1,506 @@
+/* Servers: listening, accepting calls, finding their way, and stopping. */
+
+#include "daemon/rpc/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <grpc/grpc_security.h>
+#include <grpc/support/log.h>
+
+#include "daemon/log.h"
+#include "proto/lib/cleanup.h"
+#include "proto/lib/mem.h"
+#include "proto/lib/units.h"
+
+#define LOG_COMPONENT "rpc"
+
+/* Between two looks for idle connections. */
+#define SWEEP_PERIOD (30 * UNITS_SECOND)
+
+/* Calls to no row that core may hand over at once; more wait in core. */
+#define GENERIC_SLOTS 16
+
+#define CONTROLLER_KEY "controllerid"
+
+static void arm(struct rpc_server *server, const struct method *method);
+
+/* --- routing --- */
+
+static void serve(struct call *call)
+{
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+
+	if (!call->method) {
+		err_set(&err, GRPC_STATUS_UNIMPLEMENTED,
+			"unknown method /%s/%s", call->route.service,
+			call->route.method);
+		call_refuse(call, &err);
+	} else if (call->method->row->stream) {
+		stream_serve(call);
+	} else {
+		call_serve(call);
+	}
+}
+
+static void follow_route(struct call *call)
+{
+	switch (call->route.verdict) {
+	case RPC_SERVE:
+		serve(call);
+		break;
+	case RPC_FORWARD:
+		forward_call(call);
+		break;
+	case RPC_REFUSE:
+		call_refuse(call, &call->route.err);
+		break;
+	}
+	call_unref(call); /* the one since it was accepted */
+}
+
+static void route_task(void *arg)
+{
+	follow_route(arg);
+}
+
+static void on_routed(struct rpc_route *route)
+{
+	struct call *call =
+		(struct call *)((char *)route - offsetof(struct call, route));
+
+	call->task = (struct task){route_task, call, NULL};
+	loop_post(call->server->rpc->loop, &call->task);
+}
+
+static void find_route(struct call *call)
+{
+	struct rpc_server *server = call->server;
+
+	call->route.verdict = RPC_SERVE;
+	call->route.done = on_routed;
+	if (!server->router || server->router(server->router_arg, &call->route))
+		follow_route(call);
+}
+
+/* Splits "/package.Service/Method". */
+static void split_path(struct call *call)
+{
+	char *path, *slash;
+
+	if (call->method) {
+		call->route.service = call->method->service;
+		call->route.method = call->method->row->name;
+		return;
+	}
+	path = arena_dup(call->arena,
+			 GRPC_SLICE_START_PTR(call->details.method),
+			 GRPC_SLICE_LENGTH(call->details.method));
+	if (*path == '/')
+		path++;
+	slash = strrchr(path, '/');
+	if (slash)
+		*slash = '\0';
+	call->route.service = path;
+	call->route.method = slash ? slash + 1 : "";
+}
+
+/* Whom the call is for, if its metadata says so. */
+static int find_controller(struct call *call, struct err *err)
+{
+	const grpc_metadata *found = NULL;
+
+	for (size_t i = 0; i < call->md.count; i++) {
+		const grpc_metadata *md = &call->md.metadata[i];
+
+		if (grpc_slice_str_cmp(md->key, CONTROLLER_KEY) != 0)
+			continue;
+		if (found && !grpc_slice_eq(found->value, md->value))
+			return err_set(err, GRPC_STATUS_INVALID_ARGUMENT,
+				       "several values of \"" CONTROLLER_KEY
+				       "\" in the metadata");
+		found = md;
+	}
+	if (found)
+		call->route.controller = arena_dup(
+			call->arena, GRPC_SLICE_START_PTR(found->value),
+			GRPC_SLICE_LENGTH(found->value));
+	return 0;
+}
+
+/* --- accepting --- */
+
+static void count_up(struct rpc *rpc)
+{
+	loop_count_call(rpc->loop, 1);
+	pthread_mutex_lock(&rpc->mu);
+	rpc->live++;
+	pthread_mutex_unlock(&rpc->mu);
+}
+
+static void on_accepted(void *arg, bool ok)
+{
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+	struct call *call = arg;
+	struct rpc *rpc = call->server->rpc;
+
+	if (!ok) { /* the server stops */
+		call_unref(call);
+		return;
+	}
+	arm(call->server, call->method);
+	count_up(rpc);
+	if (!call->method)
+		call->deadline = call->details.deadline;
+	if (log_is_debug())
+		call->started = units_monotonic();
+	split_path(call);
+	peer_of_call(call->grpc, rpc->config.tls, &call->caller, &call->peer,
+		     &call->identity);
+	call->route.caller = &call->caller;
+	if (find_controller(call, &err) == 0) {
+		find_route(call);
+		return;
+	}
+	call_refuse(call, &err);
+	call_unref(call);
+}
+
+/* Lets core hand over one call to that row, or to none. */
+static void arm(struct rpc_server *server, const struct method *method)
+{
+	struct call *call = call_new(server, method);
+	grpc_completion_queue *queue = loop_queue(server->rpc->loop);
+	grpc_call_error error;
+
+	call_ref(call);
+	call->accepted = (struct tag){on_accepted, call};
+	if (method)
+		error = grpc_server_request_registered_call(
+			server->grpc, method->registered, &call->grpc,
+			&call->deadline, &call->md,
+			method->comes_with_request ? &call->payload : NULL,
+			queue, queue, &call->accepted);
+	else
+		error = grpc_server_request_call(server->grpc, &call->grpc,
+						 &call->details, &call->md,
+						 queue, queue, &call->accepted);
+	if (error)
+		call_unref(call);
+}
+
+/* --- servers --- */
+
+static void add_method(struct rpc_server *server,
+		       const struct rpc_service *service,
+		       const struct rpc_method *row)
+{
+	struct method *m = mem_zalloc(1, sizeof(*m));
+	const ProtobufCMethodDescriptor *contract =
+		protobuf_c_service_descriptor_get_method_by_name(
+			service->contract, row->name);
+	CLEANUP(cleanup_free)
+	char *path = mem_printf("/%s/%s", service->contract->name, row->name);
+
+	m->row = row;
+	m->service = service->contract->name;
+	m->path = grpc_slice_from_copied_string(path);
+	m->arg = service->arg;
+	m->request = row->request ? row->request : contract->input;
+	m->reply = row->reply ? row->reply : contract->output;
+	m->comes_with_request = row->unary || row->stream->one_request;
+	m->registered = grpc_server_register_method(
+		server->grpc, path, NULL,
+		m->comes_with_request
+			? GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER
+			: GRPC_SRM_PAYLOAD_NONE,
+		0);
+	m->next = server->methods;
+	server->methods = m;
+}
+
+static grpc_arg integer(const char *key, int value)
+{
+	return (grpc_arg){.type = GRPC_ARG_INTEGER,
+			  .key = (char *)key,
+			  .value.integer = value};
+}
+
+struct rpc_server *rpc_server_new(struct rpc *rpc,
+				  const struct rpc_service *const services[],
+				  rpc_router_fn *router, void *router_arg)
+{
+	struct rpc_server *server = mem_zalloc(1, sizeof(*server));
+	grpc_arg args[] = {
+		integer(GRPC_ARG_ALLOW_REUSEPORT, 0),
+		integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, RPC_MAX_MESSAGE),
+		integer(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
+		integer(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+			9000),
+		integer(GRPC_ARG_ENABLE_CHANNELZ, 0),
+		integer(GRPC_ARG_HTTP2_BDP_PROBE, 0),
+	};
+	grpc_channel_args all = {sizeof(args) / sizeof(*args), args};
+
+	server->rpc = rpc;
+	server->router = router;
+	server->router_arg = router_arg;
+	server->grpc = grpc_server_create(&all, NULL);
+	grpc_server_register_completion_queue(server->grpc,
+					      loop_queue(rpc->loop), NULL);
+	for (; *services; services++)
+		for (const struct rpc_method *row = (*services)->methods;
+		     row->name; row++)
+			add_method(server, *services, row);
+	server->next = rpc->servers;
+	rpc->servers = server;
+	return server;
+}
+
+static int listen_on_tcp(struct rpc_server *server, struct address *a,
+			 struct err *err)
+{
+	struct rpc_config *config = &server->rpc->config;
+	grpc_server_credentials *creds;
+	int port, rc;
+
+	if (!config->tls && !config->plaintext)
+		return err_set(
+			err, GRPC_STATUS_INVALID_ARGUMENT,
+			"TCP needs certificates (tls.ca, tls.cert, tls.key) or, on loopback, daemon.plaintext = yes");
+	if (!config->tls && !address_is_loopback(a))
+		return err_set(
+			err, GRPC_STATUS_INVALID_ARGUMENT,
+			"TCP without certificates is possible on loopback addresses only");
+	creds = config->tls ? tls_server_credentials(config->tls)
+			    : grpc_insecure_server_credentials_create();
+	rc = listen_tcp(server->grpc, a, creds, &port, err);
+	grpc_server_credentials_release(creds);
+	if (rc == 0)
+		a->port = (uint16_t)port;
+	return rc;
+}
+
+int rpc_listen(struct rpc_server *server, const char *address, char **bound,
+	       struct err *err)
+{
+	CLEANUP(address_clear) struct address a = {0};
+	int rc;
+
+	if (address_parse_listen(address, &a, err) == -1)
+		return -1;
+	if (a.kind == ADDRESS_UNIX)
+		rc = listeners_add_unix(server->rpc->listeners, server->grpc,
+					a.path, err);
+	else
+		rc = listen_on_tcp(server, &a, err);
+	if (rc == -1)
+		return -1;
+	*bound = address_format(&a);
+	return 0;
+}
+
+static void free_server(struct rpc_server *server)
+{
+	struct method *next;
+
+	grpc_server_destroy(server->grpc);
+	for (struct method *m = server->methods; m; m = next) {
+		next = m->next;
+		grpc_slice_unref(m->path);
+		free(m);
+	}
+	free(server);
+}
+
+/* --- the daemon --- */
+
+/*
+ * What core has to say: mostly what the caller is told as well. Failed
+ * handshakes are the exception: the other side only sees a closed connection.
+ */
+static void on_core_log(gpr_log_func_args *args)
+{
+	if (args->severity == GPR_LOG_SEVERITY_ERROR &&
+	    strstr(args->file, "security"))
+		log_warn("%s", args->message);
+	else
+		log_debug("%s", args->message);
+}
+
+static void sweep(void *arg)
+{
+	struct rpc *rpc = arg;
+
+	channels_sweep(rpc->channels);
+}
+
+struct rpc *rpc_new(const struct rpc_config *config)
+{
+	struct rpc *rpc = mem_zalloc(1, sizeof(*rpc));
+
+	gpr_set_log_function(on_core_log);
+	grpc_init();
+	rpc->config = *config;
+	rpc->loop = loop_new();
+	rpc->workers = workers_new(config->workers, config->queue);
+	rpc->listeners = listeners_new();
+	rpc->channels = channels_new(config->tls);
+	pthread_mutex_init(&rpc->mu, NULL);
+	pthread_cond_init(&rpc->changed, NULL);
+	loop_every(rpc->loop, SWEEP_PERIOD, sweep, rpc);
+	return rpc;
+}
+
+int rpc_start(struct rpc *rpc, struct err *err)
+{
+	/* There is no loop yet to disagree with. */
+	for (struct rpc_server *s = rpc->servers; s; s = s->next) {
+		grpc_server_start(s->grpc);
+		for (const struct method *m = s->methods; m; m = m->next)
+			arm(s, m);
+		for (int i = 0; i < GENERIC_SLOTS; i++)
+			arm(s, NULL);
+	}
+	rpc->is_running = true;
+	if (loop_start(rpc->loop, err) == -1)
+		return -1;
+	return listeners_start(rpc->listeners, err);
+}
+
+/* A task that owns itself. */
+struct posted {
+	struct task task;
+	struct job job;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void run_posted(void *arg)
+{
+	struct posted *p = arg;
+
+	p->fn(p->arg);
+	free(p);
+}
+
+static struct posted *posted_new(void (*fn)(void *arg), void *arg)
+{
+	struct posted *p = mem_zalloc(1, sizeof(*p));
+
+	p->task = (struct task){run_posted, p, NULL};
+	p->job = (struct job){run_posted, p, NULL};
+	p->fn = fn;
+	p->arg = arg;
+	return p;
+}
+
+void rpc_post(struct rpc *rpc, void (*fn)(void *arg), void *arg)
+{
+	loop_post(rpc->loop, &posted_new(fn, arg)->task);
+}
+
+bool rpc_work(struct rpc *rpc, void (*fn)(void *arg), void *arg)
+{
+	struct posted *p = posted_new(fn, arg);
+
+	if (workers_add(rpc->workers, &p->job))
+		return true;
+	free(p);
+	return false;
+}
+
+/* --- stopping --- */
+
+static void on_shut(void *arg, bool ok)
+{
+	struct rpc *rpc = ((struct rpc_server *)arg)->rpc;
+
+	(void)ok;
+	pthread_mutex_lock(&rpc->mu);
+	rpc->shutting--;
+	pthread_cond_broadcast(&rpc->changed);
+	pthread_mutex_unlock(&rpc->mu);
+}
+
+static void end_streams(void *arg)
+{
+	struct rpc *rpc = arg;
+
+	rpc->draining = true;
+	stream_end_all(rpc);
+}
+
+/* Waits until no call is left; false if that takes longer than until. */
+static bool wait_until_idle(struct rpc *rpc, const struct timespec *until)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&rpc->mu);
+	while ((rpc->shutting || rpc->live) && rc == 0)
+		rc = until ? pthread_cond_clockwait(&rpc->changed, &rpc->mu,
+						    CLOCK_MONOTONIC, until)
+			   : pthread_cond_wait(&rpc->changed, &rpc->mu);
+	pthread_mutex_unlock(&rpc->mu);
+	return rc == 0;
+}
+
+static void shut_servers(struct rpc *rpc)
+{
+	for (struct rpc_server *s = rpc->servers; s; s = s->next) {
+		pthread_mutex_lock(&rpc->mu);
+		rpc->shutting++;
+		pthread_mutex_unlock(&rpc->mu);
+		s->shut = (struct tag){on_shut, s};
+		grpc_server_shutdown_and_notify(s->grpc, loop_queue(rpc->loop),
+						&s->shut);
+	}
+}
+
+void rpc_drain(struct rpc *rpc, int64_t grace)
+{
+	int64_t end = units_monotonic() + grace;
+	struct timespec until = {end / UNITS_SECOND, end % UNITS_SECOND};
+
+	if (!rpc->is_running)
+		return;
+	listeners_stop(rpc->listeners);
+	rpc_post(rpc, end_streams, rpc);
+	shut_servers(rpc);
+	if (!wait_until_idle(rpc, &until)) {
+		log_line(LOG_LEVEL_WARN, LOG_COMPONENT, NULL,
+			 "calls that are still under way are cancelled");
+		for (struct rpc_server *s = rpc->servers; s; s = s->next)
+			grpc_server_cancel_all_calls(s->grpc);
+		wait_until_idle(rpc, NULL);
+	}
+}
+
+void rpc_free(struct rpc *rpc)
+{
+	struct rpc_server *next;
+	struct call *call;
+
+	if (!rpc->is_running)
+		shut_servers(rpc); /* else core refuses to free them */
+	workers_free(rpc->workers);
+	loop_stop(rpc->loop);
+	channels_free(rpc->channels);
+	listeners_free(rpc->listeners);
+	for (struct rpc_server *s = rpc->servers; s; s = next) {
+		next = s->next;
+		free_server(s);
+	}
+	while ((call = rpc->idle)) {
+		rpc->idle = call->next_idle;
+		arena_free(call->arena);
+		free(call);
+	}
+	loop_free(rpc->loop);
+	grpc_shutdown();
+	pthread_cond_destroy(&rpc->changed);
+	pthread_mutex_destroy(&rpc->mu);
+	free(rpc);
+}
