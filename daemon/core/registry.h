@@ -1,0 +1,94 @@
+#ifndef OIM_REGISTRY_H
+#define OIM_REGISTRY_H
+
+/*
+ * The registry: which controller is where, and other values that belong to
+ * controllers. One set of data with two views: entries (an id and an address),
+ * and values at paths, of which "<id>/address" is an entry's address.
+ *
+ * Nothing is kept in memory: every answer is read from the store. Any thread.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/core/op.h"
+#include "daemon/store/store.h"
+#include "proto/lib/arena.h"
+#include "proto/lib/err.h"
+
+struct registry;
+
+/* The store is borrowed. */
+struct registry *registry_new(struct store *store);
+void registry_free(struct registry *r);
+
+/* --- reading --- */
+
+/* 1 and the address in the arena, 0 if it is not registered, or -1. */
+int registry_find(struct registry *r, const char *id, struct arena *a,
+		  const char **address, struct err *err);
+
+/* An entry as it is stored: an encoded oim.state.v1.RegistryEntry. */
+struct registry_entry {
+	const char *id;
+	const void *record;
+	size_t size;
+};
+
+/* All entries, by id, in the arena. */
+int registry_entries(struct registry *r, struct arena *a,
+		     struct registry_entry **entries, size_t *n,
+		     struct err *err);
+
+struct registry_value {
+	const char *path;
+	const char *value;
+};
+
+/*
+ * The value at a path and those below it, by path, in the arena. Paths are
+ * cleaned as registry_set() does; an empty one means all.
+ */
+int registry_values(struct registry *r, const char *path, struct arena *a,
+		    struct registry_value **values, size_t *n, struct err *err);
+
+/* --- changing --- */
+
+/*
+ * One change. Whoever makes it embeds or allocates this, and leaves it alone
+ * until done() is called, once, perhaps before registry_set() returns, on any
+ * thread; err then says what came of it and is the caller's to clear.
+ */
+struct registry_change {
+	const struct op *op;
+	struct arena *arena; /* lent for as long as the change lasts */
+	const char *path;
+	const char *value; /* empty: to be removed */
+	void (*done)(struct registry_change *change);
+	void *arg;
+	struct err err;
+
+	/* The registry's own. */
+	const char *action, *object;
+	struct store_txn txn;
+	struct store_op store_op;
+};
+
+/*
+ * Sets a value, or removes it. Path: elements between slashes; empty ones are
+ * dropped; "." and "..", control characters and more than the store's keys can
+ * take are INVALID_ARGUMENT, as is an empty path. What is there already is not
+ * written again.
+ */
+void registry_set(struct registry *r, struct registry_change *change);
+
+/* The same for the entry of a controller: change->path is its id. */
+void registry_register(struct registry *r, struct registry_change *change);
+
+/* Registers and waits. */
+int registry_register_now(struct registry *r, const struct op *op,
+			  const char *id, const char *address, struct err *err);
+
+#endif
