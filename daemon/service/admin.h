@@ -1,0 +1,27 @@
+#ifndef OIM_SERVICE_ADMIN_H
+#define OIM_SERVICE_ADMIN_H
+
+/* oim.admin.v1.Admin: what operators see of a daemon. arg: struct admin. */
+
+#include <stdatomic.h>
+
+#include "daemon/core/announce.h"
+#include "daemon/core/controller.h"
+#include "daemon/core/registry.h"
+#include "daemon/rpc/rpc.h"
+#include "daemon/store/store.h"
+
+/* What there is to be seen; filled in before rpc_start(). */
+struct admin {
+	int64_t started;           /* ns since 1970 */
+	const char *const *listen; /* as printed, NULL-terminated */
+	struct store *store;
+	struct registry *registry; /* NULL if there is none here */
+	const struct controllers *controllers;
+	struct announce *const *announces; /* by controller; NULL: not */
+	atomic_bool draining;
+};
+
+extern const struct rpc_method service_admin[];
+
+#endif
