@@ -1,0 +1,72 @@
+#ifndef OIM_CONFIG_H
+#define OIM_CONFIG_H
+
+/*
+ * The daemon's configuration (oimd.conf(5)), read and checked; read by main
+ * only. Strings belong to the config.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/log.h"
+#include "proto/lib/conf.h"
+#include "proto/lib/err.h"
+#include "proto/lib/tls.h"
+
+struct config_controller {
+	const char *id;
+	const char *plane;
+	const char *registry; /* where it registers; NULL: this daemon's */
+	const char *address;  /* what it registers; NULL: the first socket */
+	int64_t interval;     /* ns */
+	const char *memory_dir;
+	uint64_t malloc_limit;
+};
+
+struct config {
+	struct conf *conf;
+
+	const char *const *listen; /* NULL-terminated */
+	bool plaintext;
+	const char *run_dir;
+	const char *state_dir;
+	int64_t drain; /* ns */
+
+	const char *store_path;
+	bool registry;
+	struct tls_files tls; /* ca NULL: no TLS */
+
+	enum log_level log_level;
+	enum log_format log_format;
+	uint64_t workers, queue;
+
+	struct config_controller *controllers; /* by id */
+	size_t n_controllers;
+
+	const char *default_listen[2];
+	char **owned; /* defaults that were made up */
+	size_t n_owned;
+};
+
+/*
+ * Reads files and settings. path: the file, NULL for the default one, which may
+ * be absent, with its drop-ins. settings: NULL-terminated, "SECTION.KEY=VALUE".
+ * An unknown key or a bad value is INVALID_ARGUMENT with its origin.
+ */
+struct config *config_read(const char *path, const char *const *settings,
+			   struct err *err);
+void config_free(struct config *c);
+static inline void cleanup_config(struct config **c)
+{
+	config_free(*c);
+}
+
+/*
+ * Prints what is in force to stdout, as a file that config_read() takes;
+ * comments say where each value comes from.
+ */
+void config_print(const struct config *c);
+
+#endif

@@ -1,0 +1,283 @@
+/* The daemon put together. */
+
+#include "daemon/daemon.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/core/announce.h"
+#include "daemon/core/controller.h"
+#include "daemon/core/registry.h"
+#include "daemon/host/dir.h"
+#include "daemon/log.h"
+#include "daemon/notify.h"
+#include "daemon/route.h"
+#include "daemon/rpc/rpc.h"
+#include "daemon/service/admin.h"
+#include "daemon/service/controller.h"
+#include "daemon/service/health.h"
+#include "daemon/service/reflection.h"
+#include "daemon/service/registry.h"
+#include "daemon/store/store.h"
+#include "grpc/health/v1/health.pb-c.h"
+#include "grpc/reflection/v1/reflection.pb-c.h"
+#include "grpc/reflection/v1alpha/reflection.pb-c.h"
+#include "oim/admin/v1/admin.pb-c.h"
+#include "oim/v0/oim.pb-c.h"
+#include "proto/lib/address.h"
+#include "proto/lib/cleanup.h"
+#include "proto/lib/mem.h"
+#include "proto/lib/tls.h"
+#include "proto/lib/units.h"
+
+#define LOG_COMPONENT "daemon"
+
+#define MAX_SERVICES 8
+
+struct daemon {
+	const struct config *config;
+	struct tls *tls;
+	struct store *store;
+	struct registry *registry;
+	struct controllers controllers;
+	struct announce **announces; /* as controllers */
+	struct rpc *rpc;
+	char **bound; /* what it listens on, NULL-terminated */
+
+	struct rpc_service services[MAX_SERVICES];
+	const struct rpc_service *service_list[MAX_SERVICES + 1];
+	const char *service_names[MAX_SERVICES + 1];
+	size_t n_services;
+	struct health *health;
+	struct admin admin;
+	struct routes routes;
+	bool is_ill;
+};
+
+/* --- parts --- */
+
+static void on_certificates(void *arg, const struct err *err)
+{
+	(void)arg;
+	if (err)
+		log_error("certificates are not changed: %s", err->msg);
+	else
+		log_info("new certificates are in use");
+}
+
+static int open_tls(struct daemon *d, struct err *err)
+{
+	if (!d->config->tls.ca)
+		return 0;
+	d->tls = tls_new(&d->config->tls, err);
+	if (!d->tls)
+		return -1;
+	tls_on_refresh(d->tls, on_certificates, NULL);
+	return 0;
+}
+
+static int open_store(struct daemon *d, struct err *err)
+{
+	if (dir_make(d->config->run_dir, 0755, err) == -1 ||
+	    dir_make(d->config->state_dir, 0700, err) == -1)
+		return -1;
+	d->store = store_lmdb_open(d->config->store_path, err);
+	if (!d->store)
+		return -1;
+	if (d->config->registry)
+		d->registry = registry_new(d->store);
+	return 0;
+}
+
+static int open_controllers(struct daemon *d, struct err *err)
+{
+	size_t n = d->config->n_controllers;
+
+	d->controllers.items = mem_zalloc(n, sizeof(*d->controllers.items));
+	d->announces = mem_zalloc(n, sizeof(*d->announces));
+	for (size_t i = 0; i < n; i++) {
+		const struct config_controller *k = &d->config->controllers[i];
+		struct controller_config config = {
+			k->id, k->plane, k->memory_dir, k->malloc_limit};
+		struct controller *c = controller_open(&config, d->store, err);
+
+		if (!c)
+			return -1;
+		d->controllers.items[d->controllers.n++] = c;
+	}
+	return 0;
+}
+
+static void add_service(struct daemon *d,
+			const ProtobufCServiceDescriptor *contract,
+			const struct rpc_method *methods, void *arg)
+{
+	size_t i = d->n_services++;
+
+	d->services[i] = (struct rpc_service){contract, methods, arg};
+	d->service_list[i] = &d->services[i];
+	d->service_names[i] = contract->name;
+}
+
+static void add_services(struct daemon *d)
+{
+	if (d->registry)
+		add_service(d, &oim__v0__registry__descriptor, service_registry,
+			    d->registry);
+	if (d->controllers.n)
+		add_service(d, &oim__v0__controller__descriptor,
+			    service_controller, &d->controllers);
+	add_service(d, &oim__admin__v1__admin__descriptor, service_admin,
+		    &d->admin);
+	/* What has health are those that do the work. */
+	d->health = health_new(d->service_names);
+	add_service(d, &grpc__health__v1__health__descriptor, service_health,
+		    d->health);
+	add_service(d, &grpc__reflection__v1__server_reflection__descriptor,
+		    service_reflection, d->service_names);
+	add_service(d,
+		    &grpc__reflection__v1alpha__server_reflection__descriptor,
+		    service_reflection, d->service_names);
+}
+
+static int listen_all(struct daemon *d, struct rpc_server *server,
+		      struct err *err)
+{
+	const char *const *listen = d->config->listen;
+	size_t n = 0;
+
+	while (listen[n])
+		n++;
+	d->bound = mem_zalloc(n + 1, sizeof(*d->bound));
+	for (size_t i = 0; i < n; i++)
+		if (rpc_listen(server, listen[i], &d->bound[i], err) == -1)
+			return -1;
+	return 0;
+}
+
+static int start_rpc(struct daemon *d, struct err *err)
+{
+	struct rpc_config config = {.workers = (unsigned)d->config->workers,
+				    .queue = (unsigned)d->config->queue,
+				    .tls = d->tls,
+				    .plaintext = d->config->plaintext};
+	struct rpc_server *server;
+
+	d->routes =
+		(struct routes){d->registry, &d->controllers, d->tls != NULL};
+	d->rpc = rpc_new(&config);
+	add_services(d);
+	server =
+		rpc_server_new(d->rpc, d->service_list, route_call, &d->routes);
+	if (listen_all(d, server, err) == -1)
+		return -1;
+	d->admin.started = units_now();
+	d->admin.listen = (const char *const *)d->bound;
+	d->admin.store = d->store;
+	d->admin.registry = d->registry;
+	d->admin.controllers = &d->controllers;
+	d->admin.announces = d->announces;
+	return rpc_start(d->rpc, err);
+}
+
+/* Where a controller is found if nobody says: a Unix socket, if there is one.
+ */
+static const char *default_address(const struct daemon *d)
+{
+	for (char **b = d->bound; *b; b++)
+		if (address_is_unix(*b))
+			return *b;
+	return d->bound[0];
+}
+
+static int start_announces(struct daemon *d, struct err *err)
+{
+	for (size_t i = 0; i < d->controllers.n; i++) {
+		const struct config_controller *k = &d->config->controllers[i];
+		struct announce_config config = {
+			.controller = k->id,
+			.address = k->address ? k->address : default_address(d),
+			.registry = k->registry,
+			.local = d->registry,
+			.tls = d->tls,
+			.interval = k->interval,
+		};
+
+		if (!config.registry && !config.local)
+			continue;
+		d->announces[i] = announce_start(&config, err);
+		if (!d->announces[i])
+			return -1;
+	}
+	return 0;
+}
+
+/* --- the whole --- */
+
+struct daemon *daemon_start(const struct config *config, struct err *err)
+{
+	struct daemon *d = mem_zalloc(1, sizeof(*d));
+
+	d->config = config;
+	if (open_tls(d, err) == -1 || open_store(d, err) == -1 ||
+	    open_controllers(d, err) == -1 || start_rpc(d, err) == -1 ||
+	    start_announces(d, err) == -1) {
+		daemon_stop(d);
+		return NULL;
+	}
+	for (char **b = d->bound; *b; b++)
+		printf("listening on %s\n", *b);
+	fflush(stdout);
+	notify("READY=1\nSTATUS=%zu controllers here", d->controllers.n);
+	return d;
+}
+
+void daemon_stop(struct daemon *d)
+{
+	notify("STOPPING=1");
+	for (size_t i = 0; i < d->controllers.n; i++)
+		announce_stop(d->announces[i]);
+	if (d->rpc) {
+		d->admin.draining = true;
+		if (d->health)
+			health_set(d->health, d->rpc, NULL, false);
+		rpc_drain(d->rpc, d->config->drain);
+		rpc_free(d->rpc);
+	}
+	health_free(d->health);
+	for (size_t i = 0; i < d->controllers.n; i++)
+		controller_close(d->controllers.items[i]);
+	free(d->controllers.items);
+	free(d->announces);
+	registry_free(d->registry);
+	store_close(d->store);
+	tls_unref(d->tls);
+	for (char **b = d->bound; b && *b; b++)
+		free(*b);
+	free(d->bound);
+	free(d);
+}
+
+void daemon_watch(struct daemon *d)
+{
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+	struct store_status status;
+	bool is_ill = store_check(d->store, &status, &err) == -1;
+
+	if (is_ill && !d->is_ill)
+		log_error("the store does not work: %s", err.msg);
+	else if (!is_ill && d->is_ill)
+		log_info("the store works again");
+	d->is_ill = is_ill;
+	health_set(d->health, d->rpc, NULL, !is_ill);
+	err_clear(&err);
+	if (d->tls) /* on_certificates() tells */
+		tls_refresh(d->tls, false, &err);
+}
+
+int daemon_reload(struct daemon *d, struct err *err)
+{
+	return d->tls ? tls_refresh(d->tls, true, err) : 0;
+}
