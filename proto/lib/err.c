@@ -61,13 +61,14 @@ int err_wrap(struct err *err, const char *format, ...)
 
 int err_hint(struct err *err, const char *format, ...)
 {
+	char *old = err->hint; /* which the arguments may contain */
 	va_list ap;
 
 	assert(err->msg);
-	free(err->hint);
 	va_start(ap, format);
 	err->hint = mem_vprintf(format, ap);
 	va_end(ap);
+	free(old);
 	return -1;
 }
 
