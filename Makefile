@@ -75,7 +75,7 @@ grpc_libs  := $(filter-out -lssl -lcrypto -lz -lcares -lpthread -ldl -lrt \
 GRPC_static = -Wl,-Bstatic $(grpc_libs) -lstdc++ -Wl,-Bdynamic -static-libgcc
 LIBS_common = $(GRPC_$(GRPC)) -lprotobuf-c -ljson-c -lini_config -lssl \
 	      -lcrypto -lz -lcares -lm
-LIBS_oimd   = $(LIBS_common) -llmdb
+LIBS_oimd   = $(LIBS_common) -llmdb -lpopt
 LIBS_oimctl = $(LIBS_common) -lpopt -lreadline -lsmartcols -lyaml
 
 # Prints what is made, unless V=1 shows how.

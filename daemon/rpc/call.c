@@ -239,7 +239,7 @@ void *call_decode(struct call *call, struct arena *a, grpc_byte_buffer *bytes,
 	size_t size = GRPC_SLICE_LENGTH(data);
 	void *request = NULL;
 
-	if (wire_check(type, start, size, err) == 0) {
+	if (wire_check(type, start, size, WIRE_MAX_FIELDS, err) == 0) {
 		request = arena_unpack(a, type, start, size);
 		if (!request)
 			err_set(err, GRPC_STATUS_INVALID_ARGUMENT,

@@ -21,7 +21,7 @@ static bool is_checked(const ProtobufCMessageDescriptor *type,
 {
 	CLEANUP(err_clear) struct err err = ERR_INIT;
 
-	return wire_check(type, data, size, &err) == 0;
+	return wire_check(type, data, size, WIRE_MAX_FIELDS, &err) == 0;
 }
 
 static void *unpack(struct arena *a, const ProtobufCMessageDescriptor *type,

@@ -190,7 +190,7 @@ static void *unpack(const struct exchange *x, grpc_slice bytes, struct arena *a,
 	size_t size = GRPC_SLICE_LENGTH(bytes);
 	void *message = NULL;
 
-	if (wire_check(x->reply_type, data, size, &bad) < 0)
+	if (wire_check(x->reply_type, data, size, WIRE_ANY_FIELDS, &bad) < 0)
 		internal(x, err, bad.msg);
 	else if (!(message = arena_unpack(a, x->reply_type, data, size)))
 		internal(x, err, "it does not decode");

@@ -287,7 +287,8 @@ static const ProtobufCMessage *content(const Google__Protobuf__Any *any,
 {
 	CLEANUP(err_clear) struct err err = ERR_INIT;
 
-	if (wire_check(type, any->value.data, any->value.len, &err) < 0)
+	if (wire_check(type, any->value.data, any->value.len, WIRE_MAX_FIELDS,
+		       &err) < 0)
 		return NULL;
 	return arena_unpack(a, type, any->value.data, any->value.len);
 }

@@ -21,6 +21,7 @@ struct span {
 /* What all messages within each other share. */
 struct walk {
 	size_t fields; /* met so far */
+	size_t max_fields;
 	struct err *err;
 };
 
@@ -125,10 +126,10 @@ static int refuse(const struct frame *f, const ProtobufCFieldDescriptor *field,
 
 static int count(struct walk *w)
 {
-	if (++w->fields <= WIRE_MAX_FIELDS)
+	if (++w->fields <= w->max_fields)
 		return 0;
 	return err_set(w->err, GRPC_STATUS_RESOURCE_EXHAUSTED,
-		       "message has more than %d fields", WIRE_MAX_FIELDS);
+		       "message has more than %zu fields", w->max_fields);
 }
 
 static int packed(const struct frame *f, unsigned wire_type, struct span s)
@@ -226,9 +227,9 @@ static int message(const ProtobufCMessageDescriptor *type, struct span s,
 }
 
 int wire_check(const ProtobufCMessageDescriptor *type, const uint8_t *data,
-	       size_t size, struct err *err)
+	       size_t size, size_t max_fields, struct err *err)
 {
-	struct walk w = {.err = err};
+	struct walk w = {.max_fields = max_fields, .err = err};
 	/* An empty message may be nowhere, to which nothing can be added. */
 	struct span s = {.at = data, .end = size ? data + size : data};
 

@@ -68,7 +68,7 @@ static void check_wire(const ProtobufCMessage *m)
 	CLEANUP(cleanup_free) uint8_t *data = mem_alloc(size);
 
 	protobuf_c_message_pack(m, data);
-	if (wire_check(m->descriptor, data, size, &err) < 0)
+	if (wire_check(m->descriptor, data, size, WIRE_MAX_FIELDS, &err) < 0)
 		abort();
 }
 
@@ -112,7 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size)
 		return 0;
 	type = types[*data++ % (sizeof(types) / sizeof(*types))];
-	object = json_parse((const char *)data, --size, &err);
+	object = json_parse((const char *)data, --size, WIRE_MAX_FIELDS, &err);
 	if (!err.code) {
 		check_text(object);
 		m = json_to_message(type, object, a, &err);

@@ -76,7 +76,7 @@ static void check_again(const ProtobufCMessage *m)
 	CLEANUP(cleanup_free) uint8_t *data = mem_alloc(size);
 
 	assert(protobuf_c_message_pack(m, data) == size);
-	if (wire_check(m->descriptor, data, size, &err) < 0)
+	if (wire_check(m->descriptor, data, size, WIRE_MAX_FIELDS, &err) < 0)
 		abort();
 }
 
@@ -106,7 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size)
 		return 0;
 	type = types[*data++ % (sizeof(types) / sizeof(*types))];
-	if (wire_check(type, data, --size, &err) < 0) {
+	if (wire_check(type, data, --size, WIRE_MAX_FIELDS, &err) < 0) {
 		assert(err.code == GRPC_STATUS_INVALID_ARGUMENT ||
 		       err.code == GRPC_STATUS_RESOURCE_EXHAUSTED);
 		return 0;

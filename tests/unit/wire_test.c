@@ -30,7 +30,7 @@ static void assert_accepted(const ProtobufCMessageDescriptor *type,
 	CLEANUP(err_clear) struct err err = ERR_INIT;
 	CLEANUP(cleanup_arena) struct arena *a = arena_new();
 
-	if (wire_check(type, data, size, &err) < 0)
+	if (wire_check(type, data, size, WIRE_MAX_FIELDS, &err) < 0)
 		fail_msg("%s", err.msg);
 	assert_non_null(arena_unpack(a, type, data, size));
 }
@@ -41,7 +41,8 @@ static void assert_refused(const ProtobufCMessageDescriptor *type,
 {
 	CLEANUP(err_clear) struct err err = ERR_INIT;
 
-	assert_int_equal(wire_check(type, data, size, &err), -1);
+	assert_int_equal(wire_check(type, data, size, WIRE_MAX_FIELDS, &err),
+			 -1);
 	assert_int_equal(err.code, GRPC_STATUS_INVALID_ARGUMENT);
 	assert_string_equal(err.msg, message);
 }
@@ -57,7 +58,8 @@ static void assert_too_much(const ProtobufCMessageDescriptor *type,
 {
 	CLEANUP(err_clear) struct err err = ERR_INIT;
 
-	assert_int_equal(wire_check(type, data, size, &err), -1);
+	assert_int_equal(wire_check(type, data, size, WIRE_MAX_FIELDS, &err),
+			 -1);
 	assert_int_equal(err.code, GRPC_STATUS_RESOURCE_EXHAUSTED);
 	assert_string_equal(err.msg, message);
 }
