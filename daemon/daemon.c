@@ -10,6 +10,7 @@
 #include "daemon/core/announce.h"
 #include "daemon/core/controller.h"
 #include "daemon/core/registry.h"
+#include "daemon/core/stores.h"
 #include "daemon/host/dir.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
@@ -39,7 +40,7 @@
 struct daemon {
 	const struct config *config;
 	struct tls *tls;
-	struct store *store;
+	struct stores stores;
 	struct registry *registry;
 	struct controllers controllers;
 	struct announce **announces; /* as controllers */
@@ -83,11 +84,12 @@ static int open_store(struct daemon *d, struct err *err)
 	if (dir_make(d->config->run_dir, 0755, err) == -1 ||
 	    dir_make(d->config->state_dir, 0700, err) == -1)
 		return -1;
-	d->store = store_lmdb_open(d->config->store_path, err);
-	if (!d->store)
+	d->stores.node = store_lmdb_open(d->config->store_path, err);
+	if (!d->stores.node)
 		return -1;
+	d->stores.cluster = d->stores.node;
 	if (d->config->registry)
-		d->registry = registry_new(d->store);
+		d->registry = registry_new(d->stores.cluster);
 	return 0;
 }
 
@@ -101,7 +103,8 @@ static int open_controllers(struct daemon *d, struct err *err)
 		const struct config_controller *k = &d->config->controllers[i];
 		struct controller_config config = {
 			k->id, k->plane, k->memory_dir, k->malloc_limit};
-		struct controller *c = controller_open(&config, d->store, err);
+		struct controller *c =
+			controller_open(&config, d->stores.node, err);
 
 		if (!c)
 			return -1;
@@ -175,7 +178,7 @@ static int start_rpc(struct daemon *d, struct err *err)
 		return -1;
 	d->admin.started = units_now();
 	d->admin.listen = (const char *const *)d->bound;
-	d->admin.store = d->store;
+	d->admin.stores = &d->stores;
 	d->admin.registry = d->registry;
 	d->admin.controllers = &d->controllers;
 	d->admin.announces = d->announces;
@@ -252,7 +255,7 @@ void daemon_stop(struct daemon *d)
 	free(d->controllers.items);
 	free(d->announces);
 	registry_free(d->registry);
-	store_close(d->store);
+	store_close(d->stores.node);
 	tls_unref(d->tls);
 	for (char **b = d->bound; b && *b; b++)
 		free(*b);
@@ -264,7 +267,7 @@ void daemon_watch(struct daemon *d)
 {
 	CLEANUP(err_clear) struct err err = ERR_INIT;
 	struct store_status status;
-	bool is_ill = store_check(d->store, &status, &err) == -1;
+	bool is_ill = stores_check(&d->stores, &status, &err) == -1;
 
 	if (is_ill && !d->is_ill)
 		log_error("the store does not work: %s", err.msg);

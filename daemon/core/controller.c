@@ -56,6 +56,16 @@ void controller_close(struct controller *c)
 	free(c);
 }
 
+const char *controller_plane_name(const struct controller *c)
+{
+	return c->plane->ops->name;
+}
+
+int controller_check(const struct controller *c, struct err *err)
+{
+	return plane_check(c->plane, err);
+}
+
 char *controller_key(const struct controller *c, const char *kind,
 		     const char *name, struct arena *a)
 {

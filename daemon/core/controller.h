@@ -46,6 +46,12 @@ struct controller *controller_open(const struct controller_config *config,
 /* No operation may be under way. What is mapped stays mapped. */
 void controller_close(struct controller *c);
 
+/* "kernel" and so on. */
+const char *controller_plane_name(const struct controller *c);
+
+/* Whether the plane answers. May block. */
+int controller_check(const struct controller *c, struct err *err);
+
 /* The key of a record: "kind/controller/name" with file names, in the arena. */
 char *controller_key(const struct controller *c, const char *kind,
 		     const char *name, struct arena *a);

@@ -48,7 +48,7 @@ static int describe_store(const struct admin *admin,
 
 	reply->store =
 		arena_message(a, &oim__admin__v1__store_status__descriptor);
-	if (store_check(admin->store, &status, &err) == -1) {
+	if (stores_check(admin->stores, &status, &err) == -1) {
 		reply->problem = arena_strdup(a, err.msg);
 		return -1;
 	}
@@ -85,10 +85,10 @@ static Oim__Admin__V1__ControllerStatus *describe_controller(
 	size_t n;
 
 	s->controller_id = c->id;
-	s->plane = (char *)c->plane->ops->name;
+	s->plane = (char *)controller_plane_name(c);
 	s->malloc_used = (int64_t)c->malloc_used;
 	s->malloc_limit = (int64_t)c->malloc_limit;
-	s->ready = plane_check(c->plane, &err) == 0;
+	s->ready = controller_check(c, &err) == 0;
 	if (s->ready && bdev_list(c, a, &bdevs, &n, &err) == 0)
 		s->bdevs = (int64_t)n;
 	if (s->ready && mapping_list(c, a, &mappings, &n, &err) == 0)
@@ -172,7 +172,7 @@ static void add_local(Oim__Admin__V1__ListControllersReply *r,
 	if (!found)
 		found = add_controller(r, c->id, a);
 	found->here = true;
-	found->plane = (char *)c->plane->ops->name;
+	found->plane = (char *)controller_plane_name(c);
 }
 
 static int list_controllers(struct call *call, const void *request, void *reply,
@@ -218,7 +218,7 @@ static void add_bdev(Oim__Admin__V1__ListBDevsReply *r, struct controller *c,
 
 	item->name = b->name;
 	item->controller_id = c->id;
-	item->plane = (char *)c->plane->ops->name;
+	item->plane = (char *)controller_plane_name(c);
 	item->kind = b->kind;
 	item->size = (int64_t)b->size;
 	item->created = b->created;
@@ -267,7 +267,7 @@ static void add_mapping(Oim__Admin__V1__ListMappingsReply *r,
 
 	item->volume_id = m->volume_id;
 	item->controller_id = c->id;
-	item->plane = (char *)c->plane->ops->name;
+	item->plane = (char *)controller_plane_name(c);
 	item->device = m->device;
 	item->scsi = m->scsi;
 	item->size = (int64_t)m->size;

@@ -8,14 +8,14 @@
 #include "daemon/core/announce.h"
 #include "daemon/core/controller.h"
 #include "daemon/core/registry.h"
+#include "daemon/core/stores.h"
 #include "daemon/rpc/rpc.h"
-#include "daemon/store/store.h"
 
 /* What there is to be seen; filled in before rpc_start(). */
 struct admin {
 	int64_t started;           /* ns since 1970 */
 	const char *const *listen; /* as printed, NULL-terminated */
-	struct store *store;
+	const struct stores *stores;
 	struct registry *registry; /* NULL if there is none here */
 	const struct controllers *controllers;
 	struct announce *const *announces; /* by controller; NULL: not */
