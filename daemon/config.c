@@ -15,7 +15,6 @@
 #include "proto/lib/units.h"
 
 #define DEFAULT_FILE "/etc/oim/oimd.conf"
-#define DEFAULT_DIR  "/etc/oim/oimd.conf.d"
 
 static const struct conf_key known[] = {
 	{"daemon", "listen", CONF_LIST,
@@ -28,6 +27,10 @@ static const struct conf_key known[] = {
 	{"store", "path", 0, "directory of the store"},
 	{"registry", "enabled", 0, "serve the registry"},
 	{"controller", "enabled", 0, "have a controller by default"},
+	{"controller", "plane", 0, "kernel or null"},
+	{"controller", "registry", 0, "registry to register with"},
+	{"controller", "interval", 0, "time between registrations"},
+	{"controller", "malloc-limit", 0, "most bytes of malloc bdevs"},
 	{"controller", "plane", CONF_NAMED, "kernel or null"},
 	{"controller", "registry", CONF_NAMED, "registry to register with"},
 	{"controller", "address", CONF_NAMED, "address to register"},
@@ -144,14 +147,11 @@ static int check_listen(const struct config *c, struct err *err)
 
 static int read_daemon(struct config *c, struct err *err)
 {
-	c->run_dir = get(c, "daemon", "run-dir", NULL);
-	if (!c->run_dir)
-		c->run_dir = own(c, default_run_dir());
-	c->state_dir = get(c, "daemon", "state-dir", NULL);
-	if (!c->state_dir)
-		c->state_dir = own(c, default_state_dir());
 	c->listen = conf_list(c->conf, "daemon", NULL, "listen");
 	if (!*c->listen) {
+		c->run_dir = get(c, "daemon", "run-dir", NULL);
+		if (!c->run_dir)
+			c->run_dir = own(c, default_run_dir());
 		c->default_listen[0] =
 			own(c, mem_printf("unix:%s/oimd.sock", c->run_dir));
 		c->listen = c->default_listen;
@@ -173,8 +173,12 @@ static int read_store(struct config *c, struct err *err)
 		return bad_value(c, "store", NULL, "engine",
 				 "the only engine is lmdb", err);
 	c->store_path = get(c, "store", "path", NULL);
-	if (!c->store_path)
+	if (!c->store_path) {
+		c->state_dir = get(c, "daemon", "state-dir", NULL);
+		if (!c->state_dir)
+			c->state_dir = own(c, default_state_dir());
 		c->store_path = own(c, mem_printf("%s/store", c->state_dir));
+	}
 	c->registry = true;
 	return conf_get_bool(c->conf, "registry", NULL, "enabled", &c->registry,
 			     err);
@@ -221,19 +225,33 @@ static int read_limits(struct config *c, struct err *err)
 
 /* --- controllers --- */
 
+/* The section that has a key of a controller: its own, or the one for all. */
+static const char *section_of(const struct config *c, const char *id,
+			      const char *key)
+{
+	return conf_get(c->conf, "controller", id, key) ? id : NULL;
+}
+
+static const char *get_for(const struct config *c, const char *id,
+			   const char *key)
+{
+	return conf_get(c->conf, "controller", section_of(c, id, key), key);
+}
+
 static int read_controller(struct config *c, const char *id, bool is_default,
 			   struct err *err)
 {
 	struct config_controller *k = &c->controllers[c->n_controllers];
 	const struct conf *conf = c->conf;
+	const char *name;
 
 	if (id_check(id, "controller id", err) == -1)
 		return -1;
 	c->n_controllers++;
 	*k = (struct config_controller){
 		.id = is_default ? own(c, mem_strdup(id)) : id,
-		.plane = conf_get(conf, "controller", id, "plane"),
-		.registry = conf_get(conf, "controller", id, "registry"),
+		.plane = get_for(c, id, "plane"),
+		.registry = get_for(c, id, "registry"),
 		.address = conf_get(conf, "controller", id, "address"),
 		.interval = 60 * UNITS_SECOND,
 		.memory_dir = conf_get(conf, "controller", id, "memory-dir"),
@@ -242,13 +260,15 @@ static int read_controller(struct config *c, const char *id, bool is_default,
 		k->plane = "kernel";
 	if (!k->memory_dir)
 		k->memory_dir = own(c, default_memory_dir(id));
-	if (conf_get_duration(conf, "controller", id, "interval", &k->interval,
-			      err) == -1)
+	name = section_of(c, id, "interval");
+	if (conf_get_duration(conf, "controller", name, "interval",
+			      &k->interval, err) == -1)
 		return -1;
 	if (k->interval < UNITS_SECOND / 10)
-		return bad_value(c, "controller", id, "interval",
+		return bad_value(c, "controller", name, "interval",
 				 "at least 100ms", err);
-	return conf_get_size(conf, "controller", id, "malloc-limit",
+	name = section_of(c, id, "malloc-limit");
+	return conf_get_size(conf, "controller", name, "malloc-limit",
 			     &k->malloc_limit, err);
 }
 
@@ -288,12 +308,15 @@ static int check_unknown(const struct config *c, struct err *err)
 static int read_sources(struct config *c, const char *path,
 			const char *const *settings, struct err *err)
 {
-	if (conf_read(c->conf, path ? path : DEFAULT_FILE, err) == -1) {
+	const char *file = path ? path : DEFAULT_FILE;
+	CLEANUP(cleanup_free) char *dir = mem_printf("%s.d", file);
+
+	if (conf_read(c->conf, file, err) == -1) {
 		if (path || err->code != GRPC_STATUS_NOT_FOUND)
 			return -1;
 		err_clear(err);
 	}
-	if (!path && conf_read_dir(c->conf, DEFAULT_DIR, err) == -1)
+	if (conf_read_dir(c->conf, dir, err) == -1)
 		return -1;
 	for (; *settings; settings++)
 		if (conf_set(c->conf, *settings, err) == -1)
@@ -366,14 +389,18 @@ static void print_controller(const struct config *c,
 			     const struct config_controller *k)
 {
 	printf("\n[controller \"%s\"]\n", k->id);
-	print_value(c, "controller", k->id, "plane", k->plane);
-	print_value(c, "controller", k->id, "registry", k->registry);
+	print_value(c, "controller", section_of(c, k->id, "plane"), "plane",
+		    k->plane);
+	print_value(c, "controller", section_of(c, k->id, "registry"),
+		    "registry", k->registry);
 	print_value(c, "controller", k->id, "address", k->address);
-	print_duration(c, "controller", k->id, "interval", k->interval);
+	print_duration(c, "controller", section_of(c, k->id, "interval"),
+		       "interval", k->interval);
 	print_value(c, "controller", k->id, "memory-dir", k->memory_dir);
 	if (k->malloc_limit)
-		print_number(c, "controller", k->id, "malloc-limit",
-			     k->malloc_limit);
+		print_number(c, "controller",
+			     section_of(c, k->id, "malloc-limit"),
+			     "malloc-limit", k->malloc_limit);
 }
 
 void config_print(const struct config *c)

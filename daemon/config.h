@@ -30,9 +30,9 @@ struct config {
 
 	const char *const *listen; /* NULL-terminated */
 	bool plaintext;
-	const char *run_dir;
-	const char *state_dir;
-	int64_t drain; /* ns */
+	const char *run_dir;   /* NULL if nothing is kept there */
+	const char *state_dir; /* likewise */
+	int64_t drain;         /* ns */
 
 	const char *store_path;
 	bool registry;
@@ -51,9 +51,10 @@ struct config {
 };
 
 /*
- * Reads files and settings. path: the file, NULL for the default one, which may
- * be absent, with its drop-ins. settings: NULL-terminated, "SECTION.KEY=VALUE".
- * An unknown key or a bad value is INVALID_ARGUMENT with its origin.
+ * Reads a file, its drop-ins (the directory path.d) and settings. path: NULL
+ * for the default one, which may be absent. settings: NULL-terminated,
+ * "SECTION.KEY=VALUE". An unknown key or a bad value is INVALID_ARGUMENT with
+ * its origin.
  */
 struct config *config_read(const char *path, const char *const *settings,
 			   struct err *err);

@@ -81,14 +81,17 @@ static int open_tls(struct daemon *d, struct err *err)
 
 static int open_store(struct daemon *d, struct err *err)
 {
-	if (dir_make(d->config->run_dir, 0755, err) == -1 ||
-	    dir_make(d->config->state_dir, 0700, err) == -1)
+	const struct config *config = d->config;
+
+	if (config->run_dir && dir_make(config->run_dir, 0755, err) == -1)
 		return -1;
-	d->stores.node = store_lmdb_open(d->config->store_path, err);
+	if (config->state_dir && dir_make(config->state_dir, 0700, err) == -1)
+		return -1;
+	d->stores.node = store_lmdb_open(config->store_path, err);
 	if (!d->stores.node)
 		return -1;
 	d->stores.cluster = d->stores.node;
-	if (d->config->registry)
+	if (config->registry)
 		d->registry = registry_new(d->stores.cluster);
 	return 0;
 }
