@@ -12,7 +12,7 @@
 #   make help           this text
 #
 #   make format         format the C sources as check-format wants them
-#   make check-layers check-headers check-docs check-format check-completions
+#   make check-layers check-headers check-docs check-format check-units
 #                       single checks of `make check`
 #
 # Variables:
@@ -222,20 +222,14 @@ $(fuzzers): $B/%: $B/%.o $B/gen/tests/kinds.pb-c.o $B/liboim.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALLLDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_common)
 
-# What a fuzzer finds is kept in build-fuzz/found/ and added to the seeds.
 FUZZ_SECONDS ?= 10
 .PHONY: fuzzers fuzz
 fuzzers:
-	$(Q)$(MAKE) VARIANT=fuzz CC=clang $(fuzz_src:%.c=build-fuzz/%)
+	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz CC=clang \
+		$(fuzz_src:%.c=build-fuzz/%)
 fuzz: fuzzers
-	$(Q)for f in $(fuzz_src:tests/fuzz/%_fuzz.c=%); do \
-		mkdir -p build-fuzz/found/$$f && \
-		echo "$$f: $(FUZZ_SECONDS) s" && \
-		build-fuzz/tests/fuzz/$${f}_fuzz -verbosity=0 -print_funcs=0 \
-			-timeout=5 -max_total_time=$(FUZZ_SECONDS) \
-			-artifact_prefix=build-fuzz/$$f- \
-			build-fuzz/found/$$f tests/fuzz/corpus/$$f || exit 1; \
-	done
+	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run --timeout 100000 \
+		$(fuzz_runs)
 
 $(tools): $B/%: $B/%.o $B/libdaemon.a $B/liboim.a
 	$(call say,LD)
@@ -245,6 +239,41 @@ $(tools): $B/%: $B/%.o $B/libdaemon.a $B/liboim.a
 units: $(units)
 tools: $(tools)
 
+# What tests/run is given: programs, with variables before them.
+static     := $(sort $(wildcard tests/static/*))
+functional := $(sort $(wildcard tests/functional/*_test.*))
+fault      := $(sort $(wildcard tests/fault/*.sh tests/fault/*.py))
+san        := $(functional:%='B=build-san %') \
+	      $(units:$B/%=build-san/%)
+fuzz_runs  := $(patsubst tests/fuzz/%_fuzz.c,'FUZZ=% tests/fuzz/run',$(fuzz_src))
+
+JOBS ?= $(shell nproc)
+run_tests = tests/run --jobs $(JOBS) $(if $(STRICT),--strict)
+export HEADER_CC = $(CC) $(ALLCFLAGS)
+
+.PHONY: check check-all check-long san bench
+check: all units tools
+	$(Q)$(run_tests) $(static) $(units) $(functional)
+
+# All of the build with sanitizers that tests use.
+san:
+	$(Q)$(MAKE) --no-print-directory VARIANT=san all units tools
+
+check-all: all units tools san fuzzers
+	$(Q)$(run_tests) $(static) $(units) $(functional) $(fault) $(san) \
+		$(fuzz_runs)
+
+check-long: all units tools san fuzzers
+	$(Q)ROUNDS=10000 CYCLES=100000 FUZZ_SECONDS=3600 \
+		$(run_tests) --timeout 360000 $(fault) $(fuzz_runs)
+
+.PHONY: check-layers check-headers check-format check-docs check-units
+check-layers check-headers check-format check-docs check-units: check-%: all
+	$(Q)tests/static/$*
+
+bench: all tools
+	$(Q)tests/bench/run
+
 # ---------------------------------------------------------------- the rest
 
 sources := $(sort $(shell find proto daemon cli tests -name '*.[ch]'))
@@ -252,6 +281,39 @@ sources := $(sort $(shell find proto daemon cli tests -name '*.[ch]'))
 .PHONY: format help clean
 format:
 	clang-format -i $(sources)
+
+# ---------------------------------------------------------------- install
+
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(sbindir) \
+		$(DESTDIR)$(datadir)/schemas $(DESTDIR)$(unitdir) \
+		$(DESTDIR)$(completiondir) $(DESTDIR)$(sysconfdir)/oim \
+		$(DESTDIR)$(prefix)/lib/sysusers.d \
+		$(DESTDIR)$(prefix)/lib/tmpfiles.d \
+		$(foreach n,1 5 8,$(DESTDIR)$(mandir)/man$n)
+	install $B/oimd $(DESTDIR)$(sbindir)
+	install $B/oimctl $(DESTDIR)$(bindir)
+	install scripts/oim-cert $(DESTDIR)$(sbindir)
+	install -m 644 completions/oimctl $(DESTDIR)$(completiondir)
+	install -m 644 cli/schemas/*.json $(DESTDIR)$(datadir)/schemas
+	$(foreach n,1 5 8,install -m 644 man/*.$n \
+		$(DESTDIR)$(mandir)/man$n &&) true
+	install -m 644 daemon/units/oim.sysusers \
+		$(DESTDIR)$(prefix)/lib/sysusers.d/oim.conf
+	install -m 644 daemon/units/oim.tmpfiles \
+		$(DESTDIR)$(prefix)/lib/tmpfiles.d/oim.conf
+	for u in oimd oim-node; do \
+		sed 's#@sbindir@#$(sbindir)#; s#@sysconfdir@#$(sysconfdir)#' \
+			daemon/units/$$u.service \
+			>$(DESTDIR)$(unitdir)/$$u.service || exit 1; \
+	done
+	# What an administrator may have changed stays.
+	for f in oimd.conf node.conf; do \
+		[ -e $(DESTDIR)$(sysconfdir)/oim/$$f ] || \
+			install -m 644 daemon/units/$$f \
+				$(DESTDIR)$(sysconfdir)/oim || exit 1; \
+	done
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
