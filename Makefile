@@ -20,6 +20,7 @@
 #   GRPC=shared         link gRPC dynamically
 #   WERROR=             do not stop at warnings
 #   V=1                 show the commands
+#   BENCH='--only 1'    options of tests/bench/run
 #   prefix=/usr sysconfdir=/etc DESTDIR=
 
 .SUFFIXES:
@@ -107,7 +108,9 @@ daemon_src := $(sort $(wildcard daemon/*.c daemon/*/*.c))
 cli_src    := $(sort $(wildcard cli/*.c))
 unit_src   := $(sort $(wildcard tests/unit/*_test.c))
 fuzz_src   := $(sort $(wildcard tests/fuzz/*_fuzz.c))
-tool_src   := $(sort $(wildcard tests/tools/*.c tests/bench/*.c))
+preload_src := tests/bench/h2load_cert.c
+tool_src   := $(filter-out $(preload_src), \
+	      $(sort $(wildcard tests/tools/*.c tests/bench/*.c)))
 
 obj = $(patsubst %.c,$B/%.o,$(filter-out $B/%,$1)) \
       $(patsubst $B/%.c,$B/%.o,$(filter $B/%,$1))
@@ -120,6 +123,7 @@ objs       := $(lib_obj) $(daemon_obj) $(cli_obj) $B/daemon/main.o \
 
 units := $(patsubst tests/unit/%.c,$B/tests/unit/%,$(unit_src))
 tools := $(patsubst %.c,$B/%,$(tool_src))
+preloads := $(patsubst %.c,$B/%.so,$(preload_src))
 
 .PHONY: all
 all: $B/oimd $B/oimctl
@@ -231,13 +235,20 @@ fuzz: fuzzers
 	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run --timeout 100000 \
 		$(fuzz_runs)
 
+# Bare programs are linked with what they use, not with what we have.
 $(tools): $B/%: $B/%.o $B/libdaemon.a $B/liboim.a
 	$(call say,LD)
-	$(Q)$(CC) $(ALLLDFLAGS) -o $@ $^ $(LIBS_common) -llmdb
+	$(Q)$(CC) $(ALLLDFLAGS) -Wl,--as-needed -o $@ $^ $(LIBS_common) \
+		-llmdb -lpopt
+
+$(preloads): $B/%.so: %.c $B/flags
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(ALLCFLAGS) -shared -fPIC -o $@ $<
 
 .PHONY: units tools
 units: $(units)
-tools: $(tools)
+tools: $(tools) $(preloads)
 
 # What tests/run is given: programs, with variables before them.
 static     := $(sort $(wildcard tests/static/*))
@@ -272,7 +283,7 @@ check-layers check-headers check-format check-docs check-units: check-%: all
 	$(Q)tests/static/$*
 
 bench: all tools
-	$(Q)tests/bench/run
+	$(Q)tests/bench/run --build $B $(BENCH)
 
 # ---------------------------------------------------------------- the rest
 
