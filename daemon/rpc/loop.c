@@ -13,8 +13,12 @@
 #include "proto/lib/mem.h"
 #include "proto/lib/units.h"
 
-/* Completions that are handled between two turns of the corks. */
-#define BURST 256
+/*
+ * Completions that are handled between two turns of the corks: enough to make
+ * few packets of many replies, and few enough that the other side has something
+ * to do while we handle the next ones.
+ */
+#define BURST 16
 
 struct loop {
 	grpc_completion_queue *queue;
