@@ -169,9 +169,11 @@ int main(int argc, const char **argv)
 	CLEANUP(cleanup_free) const char **settings = NULL;
 	sigset_t signals;
 
-	/* Give the top of the heap back seldom: see M_TOP_PAD in mallopt(3). */
+	/* Give the top of the heap back seldom, and have messages on it too:
+	 * see mallopt(3), and page faults for what is mapped instead. */
 	mallopt(M_TOP_PAD, 1 << 20);
 	mallopt(M_TRIM_THRESHOLD, 16 << 20);
+	mallopt(M_MMAP_THRESHOLD, 4 << 20);
 	/* Memory holds secrets of volumes: no core files. */
 	prctl(PR_SET_DUMPABLE, 0);
 	if (parse_options(argc, argv) == -1)
