@@ -1,0 +1,183 @@
+/* Controllers: list controllers, show controller. */
+
+#include <string.h>
+
+#include "cli/ask.h"
+#include "cli/cmd.h"
+#include "cli/complete.h"
+#include "cli/dialect.h"
+#include "cli/hints.h"
+#include "cli/items.h"
+#include "cli/task.h"
+#include "oim/admin/v1/admin.pb-c.h"
+
+static void describe(struct task *t, const struct entry *e)
+{
+	out_row(t->out);
+	out_str(t->out, "controllerId", e->id);
+	out_str(t->out, "address", e->address);
+	out_bool(t->out, "here", e->here);
+	out_str(t->out, "plane", e->plane);
+}
+
+static int run_list(struct task *t, struct err *err)
+{
+	struct entry *entries;
+	size_t n;
+
+	out_list(t->out, "ControllerList", "items");
+	if (dialect_entries(t, &entries, &n, err) == -1)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		describe(t, &entries[i]);
+	return 0;
+}
+
+/* --- show --- */
+
+static const Oim__Admin__V1__ControllerStatus *find_status(
+	const Oim__Admin__V1__GetStatusReply *r, const char *id)
+{
+	for (size_t i = 0; r && i < r->n_controllers; i++)
+		if (strcmp(r->controllers[i]->controller_id, id) == 0)
+			return r->controllers[i];
+	return NULL;
+}
+
+/* What the controller says of itself; NULL if it does not answer. */
+static const Oim__Admin__V1__ControllerStatus *ask_status(struct task *t,
+							  const char *id,
+							  struct err *err)
+{
+	const Oim__Admin__V1__GetStatusRequest request =
+		OIM__ADMIN__V1__GET_STATUS_REQUEST__INIT;
+	const struct ask what = {
+		.method = "/oim.admin.v1.Admin/GetStatus",
+		.controller = id,
+		.request = &request.base,
+		.reply = &oim__admin__v1__get_status_reply__descriptor,
+	};
+
+	return find_status(ask(t, &what, err), id);
+}
+
+static void describe_status(struct task *t,
+			    const Oim__Admin__V1__ControllerStatus *s)
+{
+	out_str(t->out, "plane", s->plane);
+	out_bool(t->out, "ready", s->ready);
+	out_str(t->out, "problem", s->problem);
+	out_i64(t->out, "bdevs", s->bdevs);
+	out_i64(t->out, "mappings", s->mappings);
+	out_size(t->out, "mallocUsed", (uint64_t)s->malloc_used);
+	out_size(t->out, "mallocLimit", (uint64_t)s->malloc_limit);
+	out_str(t->out, "registry", s->registry);
+	out_time(t->out, "registered", s->registered);
+	out_str(t->out, "registrationProblem", s->registration_problem);
+}
+
+/* *err says why it did not tell how it fares, if it did not. */
+static void show(struct task *t, const struct entry *e, struct err *err)
+{
+	const Oim__Admin__V1__ControllerStatus *s = ask_status(t, e->id, err);
+
+	out_row(t->out);
+	out_str(t->out, "controllerId", e->id);
+	out_str(t->out, "address", e->address);
+	out_bool(t->out, "here", e->here);
+	if (s)
+		describe_status(t, s);
+	else
+		out_str(t->out, "plane", e->plane);
+	if (err->code)
+		hints_add(t, err);
+}
+
+static const struct entry *find_entry(const struct entry *entries, size_t n,
+				      const char *id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(entries[i].id, id) == 0)
+			return &entries[i];
+	return NULL;
+}
+
+static void note_failures(struct task *t, struct err *failures)
+{
+	for (size_t i = 0; i < t->n_args; i++) {
+		if (!failures[i].code)
+			continue;
+		out_error(t->out, t->args[i], &failures[i]);
+		err_clear(&failures[i]);
+		t->status = STATUS_SOME;
+	}
+}
+
+static int run_show(struct task *t, struct err *err)
+{
+	struct err *failures =
+		arena_zalloc(t->arena, t->n_args, sizeof(*failures));
+	struct entry *entries;
+	size_t n;
+	int rc;
+
+	if (items_check(t, "controller id", err) == -1)
+		return -1;
+	out_list(t->out, "ControllerList", "items");
+	if (dialect_entries(t, &entries, &n, err) == -1)
+		return -1;
+	for (size_t i = 0; i < t->n_args; i++) {
+		const struct entry *e = find_entry(entries, n, t->args[i]);
+
+		if (e)
+			show(t, e, &failures[i]);
+	}
+	rc = items_finish(t, "controllerId", "Controller", err);
+	note_failures(t, failures);
+	return rc;
+}
+
+static const struct out_column list_columns[] = {
+	{"controllerId", "CONTROLLER", 0},
+	{"address", "ADDRESS", 0},
+	{"here", "HERE", 0},
+	{"plane", "PLANE", 0},
+	{0},
+};
+
+static const struct out_column show_columns[] = {
+	{"controllerId", "CONTROLLER", 0},
+	{"address", "ADDRESS", 0},
+	{"here", "HERE", 0},
+	{"plane", "PLANE", 0},
+	{"ready", "READY", 0},
+	{"problem", "PROBLEM", OUT_TROUBLE},
+	{"bdevs", "BDEVS", 0},
+	{"mappings", "MAPPINGS", 0},
+	{"mallocUsed", "MALLOC USED", 0},
+	{"mallocLimit", "MALLOC LIMIT", 0},
+	{"registry", "REGISTRY", 0},
+	{"registered", "REGISTERED", OUT_AGE},
+	{"registrationProblem", "REGISTRATION", OUT_TROUBLE},
+	{0},
+};
+
+const struct cmd cmds_controllers[] = {
+	{
+		.name = "list controllers",
+		.help = "list the controllers that the server knows",
+		.more = "  oimctl list controllers\n"
+			"  oimctl list controllers -o name\n",
+		.columns = list_columns,
+		.run = run_list,
+	},
+	{
+		.name = "show controller",
+		.args = "ID...",
+		.help = "show controllers, and how they fare",
+		.columns = show_columns,
+		.run = run_show,
+		.complete = complete_controllers,
+	},
+	{0},
+};
