@@ -117,7 +117,8 @@ obj = $(patsubst %.c,$B/%.o,$(filter-out $B/%,$1)) \
 
 lib_obj    := $(call obj,$(lib_src) $(gen_src))
 daemon_obj := $(call obj,$(filter-out daemon/main.c,$(daemon_src)))
-cli_obj    := $(call obj,$(filter-out cli/main.c,$(cli_src)))
+cli_obj    := $(call obj,$(filter-out cli/main.c,$(cli_src)) \
+	      $B/gen/completion.c)
 objs       := $(lib_obj) $(daemon_obj) $(cli_obj) $B/daemon/main.o \
 	      $B/cli/main.o $(call obj,$(unit_src) $(fuzz_src) $(tool_src))
 
@@ -210,6 +211,15 @@ $B/gen/descriptors.c: $B/gen/public.pb
 	  od -An -v -tu1 $< | sed 's/ *\([0-9]\{1,\}\)/\1,/g'; \
 	  echo '};'; \
 	  echo 'const size_t descriptors_size = sizeof(descriptors_data);'; } >$@
+
+# The script that oimctl prints.
+$B/gen/completion.c: completions/oimctl
+	@mkdir -p $(@D)
+	$(call say,GEN)
+	$(Q){ echo '#include "cli/completion.h"'; \
+	  echo 'const char completion_bash[] = {'; \
+	  od -An -v -tu1 $< | sed 's/ *\([0-9]\{1,\}\)/\1,/g'; \
+	  echo '0};'; } >$@
 
 # ---------------------------------------------------------------- tests
 
