@@ -17,7 +17,7 @@
 #
 # Variables:
 #   VARIANT=san         build with ASan and UBSan in build-san/ (cov: coverage)
-#   GRPC=shared         link gRPC dynamically
+#   GRPC=shared         link gRPC and small libraries dynamically
 #   WERROR=             do not stop at warnings
 #   V=1                 show the commands
 #   BENCH='--only 1'    options of tests/bench/run
@@ -69,15 +69,17 @@ CFLAGS_fuzz = -fsanitize=fuzzer-no-link,address,undefined \
 	      -fno-sanitize=pointer-overflow \
 	      -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
-# gRPC from its archives, what it shares with the system dynamically.
-GRPC_shared = -lgrpc -lgpr
+# gRPC and small libraries from their archives, which is most of the time that a
+# start takes; what others maintain for security dynamically.
+small_libs  = -lprotobuf-c -ljson-c -lpopt -llmdb -lreadline -ltinfo -lyaml
+GRPC_shared = -lgrpc -lgpr $(small_libs)
 grpc_libs  := $(filter-out -lssl -lcrypto -lz -lcares -lpthread -ldl -lrt \
 	      -lm -pthread,$(shell pkg-config --static --libs grpc))
-GRPC_static = -Wl,-Bstatic $(grpc_libs) -lstdc++ -Wl,-Bdynamic -static-libgcc
-LIBS_common = $(GRPC_$(GRPC)) -lprotobuf-c -ljson-c -lini_config -lssl \
-	      -lcrypto -lz -lcares -lm
-LIBS_oimd   = $(LIBS_common) -llmdb -lpopt
-LIBS_oimctl = $(LIBS_common) -lpopt -lreadline -lsmartcols -lyaml
+GRPC_static = -Wl,-Bstatic $(grpc_libs) -lstdc++ $(small_libs) \
+	      -Wl,-Bdynamic -static-libgcc
+LIBS_common = $(GRPC_$(GRPC)) -lini_config -lssl -lcrypto -lz -lcares -lm
+LIBS_oimd   = $(LIBS_common)
+LIBS_oimctl = $(LIBS_common) -lsmartcols
 
 # Prints what is made, unless V=1 shows how.
 say = $(if $(V),,@printf '  %-6s %s\n' $1 $@)
@@ -129,13 +131,15 @@ preloads := $(patsubst %.c,$B/%.so,$(preload_src))
 .PHONY: all
 all: $B/oimd $B/oimctl
 
-$B/oimd: $B/daemon/main.o $B/libdaemon.a $B/liboim.a
-	$(call say,LD)
-	$(Q)$(CC) $(ALLLDFLAGS) -o $@ $^ $(LIBS_oimd)
+link = $(CC) $(ALLLDFLAGS) -o $@ $(filter %.o %.a,$^)
 
-$B/oimctl: $B/cli/main.o $B/libcli.a $B/liboim.a
+$B/oimd: $B/daemon/main.o $B/libdaemon.a $B/liboim.a $B/flags
 	$(call say,LD)
-	$(Q)$(CC) $(ALLLDFLAGS) -o $@ $^ $(LIBS_oimctl)
+	$(Q)$(link) $(LIBS_oimd)
+
+$B/oimctl: $B/cli/main.o $B/libcli.a $B/liboim.a $B/flags
+	$(call say,LD)
+	$(Q)$(link) $(LIBS_oimctl)
 
 $B/liboim.a: $(lib_obj)
 $B/libdaemon.a: $(daemon_obj)
@@ -145,7 +149,7 @@ $B/%.a:
 	@ar rcs $@ $^
 
 # Whatever is made depends on the flags; this file changes only when they do.
-flags = $(CC) $(ALLCFLAGS) $(ALLLDFLAGS) $(GRPC)
+flags = $(CC) $(ALLCFLAGS) $(ALLLDFLAGS) $(LIBS_oimd) $(LIBS_oimctl)
 $B/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(subst ','\'',$(flags))' | cmp -s - $@ || \
@@ -225,16 +229,15 @@ $B/gen/completion.c: completions/oimctl
 
 # A unit test is one file, linked with all of the daemon and the client.
 $(units): $B/tests/unit/%: $B/tests/unit/%.o $B/gen/tests/kinds.pb-c.o \
-		$B/libdaemon.a $B/libcli.a $B/liboim.a
+		$B/libdaemon.a $B/libcli.a $B/liboim.a $B/flags
 	$(call say,LD)
-	$(Q)$(CC) $(ALLLDFLAGS) -o $@ $^ -lcmocka $(LIBS_oimd) \
-		$(filter-out $(LIBS_common),$(LIBS_oimctl))
+	$(Q)$(link) -lcmocka $(LIBS_oimctl)
 
 fuzzers := $(patsubst %.c,$B/%,$(fuzz_src))
 
 $(fuzzers): $B/%: $B/%.o $B/gen/tests/kinds.pb-c.o $B/liboim.a
 	$(call say,LD)
-	$(Q)$(CC) $(ALLLDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_common)
+	$(Q)$(link) -fsanitize=fuzzer $(LIBS_common)
 
 FUZZ_SECONDS ?= 10
 .PHONY: fuzzers fuzz
@@ -248,8 +251,7 @@ fuzz: fuzzers
 # Bare programs are linked with what they use, not with what we have.
 $(tools): $B/%: $B/%.o $B/libdaemon.a $B/liboim.a
 	$(call say,LD)
-	$(Q)$(CC) $(ALLLDFLAGS) -Wl,--as-needed -o $@ $^ $(LIBS_common) \
-		-llmdb -lpopt
+	$(Q)$(link) -Wl,--as-needed $(LIBS_common)
 
 $(preloads): $B/%.so: %.c $B/flags
 	@mkdir -p $(@D)

@@ -15,11 +15,11 @@ static const struct opt *const globals[] = {cmd_global_options, NULL};
 /* Not those that are about one command. */
 static bool is_lasting(const char *name)
 {
-	static const char *const not [] = {"help", "version", "columns", "sort",
-					   "selector"};
+	static const char *const excepted[] = {"help", "version", "columns",
+					       "sort", "selector"};
 
-	for (size_t i = 0; i < sizeof(not ) / sizeof(*not ); i++)
-		if (strcmp(not [i], name) == 0)
+	for (size_t i = 0; i < sizeof(excepted) / sizeof(*excepted); i++)
+		if (strcmp(excepted[i], name) == 0)
 			return false;
 	return opt_find(globals, name);
 }
