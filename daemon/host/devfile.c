@@ -51,6 +51,22 @@ static bool leads_to(const char *path, const char *disk)
 	       memcmp(target, want, size) == 0;
 }
 
+/* Whether the link leads to a disk that is there. */
+static bool is_taken(const char *path)
+{
+	CLEANUP(cleanup_free) char *entry = NULL;
+	char target[PATH_MAX];
+	ssize_t size = readlink(path, target, sizeof(target) - 1);
+
+	if (size == -1)
+		return false;
+	target[size] = '\0';
+	if (strncmp(target, "../../", 6) != 0)
+		return false;
+	entry = mem_printf("/sys/class/block/%s", target + 6);
+	return access(entry, F_OK) == 0;
+}
+
 static int make_dir(const char *path)
 {
 	return mkdir(path, 0755) == -1 && errno != EEXIST ? -1 : 0;
@@ -63,7 +79,7 @@ int devfile_make_link(const char *name, const char *disk, struct err *err)
 	CLEANUP(cleanup_free) char *draft = draft_path(disk);
 	CLEANUP(cleanup_free) char *target = mem_printf("../../%s", disk);
 
-	if (leads_to(path, disk))
+	if (is_taken(path))
 		return 0;
 	unlink(draft);
 	if (make_dir("/dev/disk") == 0 && make_dir(BY_ID) == 0 &&
@@ -106,4 +122,12 @@ bool devfile_has_link(const char *name, const char *disk)
 	char *path = mem_printf(BY_ID "/" PREFIX "%s", name);
 
 	return leads_to(path, disk);
+}
+
+bool devfile_is_link_taken(const char *name)
+{
+	CLEANUP(cleanup_free)
+	char *path = mem_printf(BY_ID "/" PREFIX "%s", name);
+
+	return is_taken(path);
 }

@@ -20,7 +20,10 @@
 int devfile_make_node(const char *disk, dev_t dev);
 void devfile_remove_node(const char *disk, dev_t dev);
 
-/* Makes the link, in place of one that is there. */
+/*
+ * Makes the link, in place of one that leads nowhere. One that leads to another
+ * disk stays: two daemons may have a bdev of that name, and the first has it.
+ */
 int devfile_make_link(const char *name, const char *disk, struct err *err);
 
 /* Removes the link if it leads to the disk; all such links if name is NULL. */
@@ -28,5 +31,8 @@ void devfile_remove_link(const char *name, const char *disk);
 
 /* Whether the link leads to the disk. */
 bool devfile_has_link(const char *name, const char *disk);
+
+/* Whether it leads to a disk that is there, this or another one. */
+bool devfile_is_link_taken(const char *name);
 
 #endif

@@ -226,7 +226,7 @@ static int kernel_probe(struct plane *p, const char *name, const char *token,
 	if (loop_probe(place.number, &place.backing, &loop, err) < 0)
 		return -1;
 	linked = name && devfile_has_link(name, place.disk);
-	if (loop == LOOP_BOUND && (linked || !name))
+	if (loop == LOOP_BOUND && (!name || devfile_is_link_taken(name)))
 		*state = PLANE_ATTACHED;
 	else if (loop == LOOP_BOUND || loop == LOOP_UNBOUND || linked)
 		*state = PLANE_PARTIAL;

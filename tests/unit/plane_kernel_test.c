@@ -185,6 +185,24 @@ static void test_a_link_to_another_disk_is_left_alone(void **state)
 	assert_gone(f);
 }
 
+static void test_a_link_that_another_disk_has_stays_its(void **state)
+{
+	struct kernel_bdev *f = *state;
+	CLEANUP(cleanup_free) char *link = mem_printf(PREFIX "%s", f->name);
+
+	NEEDS_LOOP();
+	create(f);
+	attach(f); /* so that the directory is there */
+	detach(f);
+	assert_int_equal(symlink("../../loop0", link), 0);
+	attach(f);
+	assert_int_equal(probe(f), PLANE_ATTACHED);
+	detach(f);
+	assert_int_equal(probe(f), PLANE_ABSENT);
+	assert_true(has_link(f));
+	unlink(link);
+}
+
 static void test_a_link_that_cannot_be_made_undoes_the_attach(void **state)
 {
 	struct kernel_bdev *f = *state;
@@ -318,6 +336,8 @@ int main(void)
 		TEST(test_detach_needs_no_name),
 		TEST(test_an_attachment_without_its_link_is_partial),
 		TEST(test_a_link_to_another_disk_is_left_alone),
+		TEST(test_a_link_that_another_disk_has_stays_its),
+		TEST(test_a_link_that_another_disk_has_stays_its),
 		TEST(test_a_link_that_cannot_be_made_undoes_the_attach),
 		TEST(test_a_bdev_made_anew_is_not_attached_by_an_old_plan),
 		TEST(test_what_has_another_token_is_left_alone),
