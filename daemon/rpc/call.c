@@ -370,14 +370,13 @@ static grpc_byte_buffer *take_encoded(struct call *call)
 static void reply(struct call *call)
 {
 	grpc_op ops[4] = {{.op = GRPC_OP_SEND_INITIAL_METADATA}};
-	grpc_byte_buffer *bytes = NULL;
 	size_t n = 1;
 
 	if (!call->err.code) {
-		bytes = call->encoded ? take_encoded(call)
-				      : call_encode(call->reply);
+		call->sending = call->encoded ? take_encoded(call)
+					      : call_encode(call->reply);
 		ops[n].op = GRPC_OP_SEND_MESSAGE;
-		ops[n++].data.send_message.send_message = bytes;
+		ops[n++].data.send_message.send_message = call->sending;
 	}
 	call_status_op(call, &ops[n++], &call->err);
 	if (!call->watches_close) {
