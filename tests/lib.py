@@ -303,10 +303,17 @@ class Daemon:
         self.process.kill()
         self.wait()
 
+    def _status(self, key):
+        with open("/proc/%d/status" % self.pid) as f:
+            return int(re.search(key + r":\s*(\d+)", f.read()).group(1))
+
     def rss(self):
         """Bytes of memory that it has now."""
-        with open("/proc/%d/status" % self.pid) as f:
-            return int(re.search(r"VmRSS:\s*(\d+)", f.read()).group(1)) * 1024
+        return self._status("VmRSS") * 1024
+
+    def peak(self):
+        """The most that it ever had."""
+        return self._status("VmHWM") * 1024
 
     def fds(self):
         return len(os.listdir("/proc/%d/fd" % self.pid))

@@ -15,6 +15,7 @@
 #include <grpc/support/time.h>
 
 #include "daemon/log.h"
+#include "daemon/rpc/inflate.h"
 #include "daemon/rpc/server.h"
 #include "google/protobuf/any.pb-c.h"
 #include "google/rpc/error_details.pb-c.h"
@@ -204,20 +205,20 @@ void call_reply_encoded(struct call *call, void *bytes, size_t size)
 /* --- decoding --- */
 
 /* The bytes of a message; the slice is unref'd by the caller. */
-static grpc_slice bytes_of(grpc_byte_buffer *bytes)
+static int read_bytes(grpc_byte_buffer *bytes, grpc_slice *all, struct err *err)
 {
 	grpc_byte_buffer_reader reader;
-	grpc_slice all;
 
-	if (bytes->type == GRPC_BB_RAW &&
-	    bytes->data.raw.compression == GRPC_COMPRESS_NONE &&
-	    bytes->data.raw.slice_buffer.count == 1)
-		return grpc_slice_ref(bytes->data.raw.slice_buffer.slices[0]);
-	if (!grpc_byte_buffer_reader_init(&reader, bytes))
-		return grpc_empty_slice();
-	all = grpc_byte_buffer_reader_readall(&reader);
+	if (inflate_is_needed(bytes))
+		return inflate_bytes(bytes, RPC_MAX_MESSAGE, all, err);
+	if (bytes->data.raw.slice_buffer.count == 1) {
+		*all = grpc_slice_ref(bytes->data.raw.slice_buffer.slices[0]);
+		return 0;
+	}
+	grpc_byte_buffer_reader_init(&reader, bytes);
+	*all = grpc_byte_buffer_reader_readall(&reader);
 	grpc_byte_buffer_reader_destroy(&reader);
-	return all;
+	return 0;
 }
 
 static void log_request(const struct call *call, const void *request)
@@ -234,11 +235,15 @@ void *call_decode(struct call *call, struct arena *a, grpc_byte_buffer *bytes,
 		  struct err *err)
 {
 	const ProtobufCMessageDescriptor *type = call->method->request;
-	grpc_slice data = bytes_of(bytes);
-	const uint8_t *start = GRPC_SLICE_START_PTR(data);
-	size_t size = GRPC_SLICE_LENGTH(data);
 	void *request = NULL;
+	const uint8_t *start;
+	grpc_slice data;
+	size_t size;
 
+	if (read_bytes(bytes, &data, err) == -1)
+		return NULL;
+	start = GRPC_SLICE_START_PTR(data);
+	size = GRPC_SLICE_LENGTH(data);
 	if (wire_check(type, start, size, WIRE_MAX_FIELDS, err) == 0) {
 		request = arena_unpack(a, type, start, size);
 		if (!request)

@@ -106,6 +106,8 @@ static grpc_channel *connect_to(const struct address *a, struct tls *tls,
 		integer(GRPC_ARG_ENABLE_RETRIES, 0),
 		integer(GRPC_ARG_MINIMAL_STACK, 1),
 		integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, -1),
+		/* See inflate.h. */
+		integer(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
 		integer(GRPC_ARG_ENABLE_CHANNELZ, 0),
 		integer(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
 		integer(GRPC_ARG_ENABLE_HTTP_PROXY, 0),

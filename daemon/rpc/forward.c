@@ -16,6 +16,7 @@
 #include <grpc/slice.h>
 #include <grpc/support/alloc.h>
 
+#include "daemon/rpc/inflate.h"
 #include "proto/lib/cleanup.h"
 #include "proto/lib/mem.h"
 
@@ -51,6 +52,7 @@ struct forward {
 	bool status_known, status_sent;
 	grpc_status_code status;
 	grpc_slice message;
+	struct err err; /* why we ended the call, if we did */
 };
 
 static void step_requests(struct forward *f);
@@ -74,6 +76,7 @@ static void unref(struct forward *f)
 	grpc_slice_unref(f->message);
 	grpc_slice_unref(f->md[f->n_md - 1].value);
 	free(f->md);
+	err_clear(&f->err);
 	f->down->forward = NULL;
 	call_unref(f->down);
 	free(f);
@@ -88,15 +91,55 @@ static void start(struct forward *f, grpc_call *call, const grpc_op *ops,
 		tag->done(tag->arg, false);
 }
 
+/* Ends the call; the client gets err, which is taken, for the controller's
+ * status. */
+static void fail(struct forward *f, struct err *err)
+{
+	if (!f->err.code)
+		err_move(&f->err, err);
+	grpc_call_cancel(f->up, NULL);
+}
+
 /* --- receiving --- */
 
-static void take_received(struct flow *flow, bool ok)
+/*
+ * A message leaves uncompressed: what the headers say of compression, which
+ * core keeps to itself, is between two neighbours.
+ */
+static int unpack(struct forward *f, struct flow *flow, struct err *err)
 {
+	bool is_reply = flow == &f->replies;
+	grpc_slice slice;
+
+	if (!inflate_is_needed(flow->slot))
+		return 0;
+	if (inflate_bytes(flow->slot,
+			  is_reply ? RPC_MAX_REPLY : RPC_MAX_MESSAGE, &slice,
+			  err) == -1) {
+		if (is_reply)
+			err_wrap(err, "controller \"%s\"",
+				 f->down->route.controller);
+		return -1;
+	}
+	grpc_byte_buffer_destroy(flow->slot);
+	flow->slot = grpc_raw_byte_buffer_create(&slice, 1);
+	grpc_slice_unref(slice);
+	return 0;
+}
+
+static void take_received(struct forward *f, struct flow *flow, bool ok)
+{
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+
 	flow->reading = false;
-	if (ok && flow->slot)
-		flow->in = flow->slot;
-	else
+	flow->ended = !ok || !flow->slot;
+	if (!flow->ended && unpack(f, flow, &err) == -1) {
+		grpc_byte_buffer_destroy(flow->slot);
 		flow->ended = true;
+		fail(f, &err);
+	}
+	if (!flow->ended)
+		flow->in = flow->slot;
 	flow->slot = NULL;
 }
 
@@ -113,7 +156,7 @@ static bool receive(struct forward *f, struct flow *flow, grpc_call *call)
 			    &flow->received, &ok))
 		return false;
 	f->refs--;
-	take_received(flow, ok);
+	take_received(f, flow, ok);
 	return true;
 }
 
@@ -148,7 +191,7 @@ static void on_request(void *arg, bool ok)
 {
 	struct forward *f = arg;
 
-	take_received(&f->requests, ok);
+	take_received(f, &f->requests, ok);
 	step_requests(f);
 	unref(f);
 }
@@ -259,7 +302,7 @@ static void on_reply(void *arg, bool ok)
 {
 	struct forward *f = arg;
 
-	take_received(&f->replies, ok);
+	take_received(f, &f->replies, ok);
 	step_replies(f);
 	unref(f);
 }
@@ -273,6 +316,25 @@ static void on_reply_sent(void *arg, bool ok)
 		grpc_call_cancel(f->up, NULL);
 	step_replies(f);
 	unref(f);
+}
+
+/* Fills in the op that ends the call. */
+static void end_replies(struct forward *f, grpc_op *op)
+{
+	f->status_sent = true;
+	if (f->err.code) {
+		call_status_op(f->down, op, &f->err);
+		call_log(f->down, f->err.code);
+		return;
+	}
+	*op = (grpc_op){.op = GRPC_OP_SEND_STATUS_FROM_SERVER};
+	op->data.send_status_from_server.status = f->status;
+	op->data.send_status_from_server.status_details = &f->message;
+	op->data.send_status_from_server.trailing_metadata =
+		f->trailers.metadata;
+	op->data.send_status_from_server.trailing_metadata_count =
+		f->trailers.count;
+	call_log(f->down, f->status);
 }
 
 static void step_replies(struct forward *f)
@@ -302,18 +364,8 @@ static void step_replies(struct forward *f)
 		ops[n] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE};
 		ops[n++].data.send_message.send_message = flow->out;
 	}
-	if (last) {
-		ops[n] = (grpc_op){.op = GRPC_OP_SEND_STATUS_FROM_SERVER};
-		ops[n].data.send_status_from_server.status = f->status;
-		ops[n].data.send_status_from_server.status_details =
-			&f->message;
-		ops[n].data.send_status_from_server.trailing_metadata =
-			f->trailers.metadata;
-		ops[n++].data.send_status_from_server.trailing_metadata_count =
-			f->trailers.count;
-		f->status_sent = true;
-		call_log(f->down, f->status);
-	}
+	if (last)
+		end_replies(f, &ops[n++]);
 	flow->sending = true;
 	start(f, f->down->grpc, ops, n, &flow->sent);
 }
@@ -379,14 +431,16 @@ static void begin(struct call *call, struct channel *channel,
 	grpc_metadata_array_init(&f->trailers);
 	set_tags(f);
 	copy_metadata(f, &call->md, hops);
-	/* A registered method comes with its first message. */
-	f->requests.in = STEAL(call->payload);
 	f->up = grpc_channel_create_call(channel_grpc(channel), NULL, 0,
 					 loop_queue(call->server->rpc->loop),
 					 path, NULL, call->deadline, NULL);
 	call->forward = f;
 	call_ref(call);
 	call_watch_close(call);
+	/* A registered method comes with its first message. */
+	f->requests.slot = STEAL(call->payload);
+	if (f->requests.slot)
+		take_received(f, &f->requests, true);
 	step_requests(f);
 	unref(f);
 }

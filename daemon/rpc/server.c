@@ -241,6 +241,8 @@ struct rpc_server *rpc_server_new(struct rpc *rpc,
 			9000),
 		integer(GRPC_ARG_ENABLE_CHANNELZ, 0),
 		integer(GRPC_ARG_HTTP2_BDP_PROBE, 0),
+		/* See inflate.h. */
+		integer(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
 	};
 	grpc_channel_args all = {sizeof(args) / sizeof(*args), args};
 

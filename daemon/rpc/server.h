@@ -28,6 +28,10 @@
 /* Bytes of a message that is received; what gRPC itself has as default. */
 #define RPC_MAX_MESSAGE (4 << 20)
 
+/* Bytes of a compressed reply of a controller when it is unpacked; others are
+ * passed on however large they are. */
+#define RPC_MAX_REPLY (64 << 20)
+
 struct rpc {
 	struct rpc_config config;
 	struct loop *loop;
