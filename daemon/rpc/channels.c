@@ -36,15 +36,17 @@ struct place {
 
 struct channels {
 	struct tls *tls;
+	grpc_resource_quota *memory;
 	void *by_key;        /* tsearch(3) tree of struct channel */
 	void *by_controller; /* of struct place */
 };
 
-struct channels *channels_new(struct tls *tls)
+struct channels *channels_new(struct tls *tls, grpc_resource_quota *memory)
 {
 	struct channels *cs = mem_zalloc(1, sizeof(*cs));
 
 	cs->tls = tls;
+	cs->memory = memory;
 	return cs;
 }
 
@@ -95,11 +97,21 @@ static grpc_arg integer(const char *key, int value)
 			  .value.integer = value};
 }
 
+grpc_arg channels_memory_arg(grpc_resource_quota *memory)
+{
+	grpc_arg arg = {.type = GRPC_ARG_POINTER,
+			.key = (char *)GRPC_ARG_RESOURCE_QUOTA};
+
+	arg.value.pointer.p = memory;
+	arg.value.pointer.vtable = grpc_resource_quota_arg_vtable();
+	return arg;
+}
+
 /*
  * A forwarder repeats no call, keeps no clock of its own (the call that came in
  * has one) and passes messages of any size on.
  */
-static grpc_channel *connect_to(const struct address *a, struct tls *tls,
+static grpc_channel *connect_to(struct channels *cs, const struct address *a,
 				const char *peer_name)
 {
 	grpc_arg args[] = {
@@ -114,11 +126,12 @@ static grpc_channel *connect_to(const struct address *a, struct tls *tls,
 		integer(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000),
 		integer(GRPC_ARG_KEEPALIVE_TIME_MS, 30000),
 		integer(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000),
+		channels_memory_arg(cs->memory),
 	};
 	grpc_channel_args all = {sizeof(args) / sizeof(*args), args};
 	grpc_channel_credentials *creds =
-		tls && a->kind == ADDRESS_TCP
-			? tls_channel_credentials(tls, peer_name)
+		cs->tls && a->kind == ADDRESS_TCP
+			? tls_channel_credentials(cs->tls, peer_name)
 			: grpc_insecure_credentials_create();
 	grpc_channel *channel = grpc_channel_create(a->target, creds, &all);
 
@@ -140,7 +153,7 @@ static struct channel *channel_new(struct channels *cs, char *key,
 	}
 	c = mem_zalloc(1, sizeof(*c));
 	c->generation = cs->tls ? tls_generation(cs->tls) : 0;
-	c->grpc = connect_to(&a, cs->tls, peer_name);
+	c->grpc = connect_to(cs, &a, peer_name);
 	c->key = STEAL(owned);
 	c->is_listed = true;
 	tsearch(c, &cs->by_key, compare_channels);

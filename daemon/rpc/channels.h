@@ -16,8 +16,12 @@
 struct channels;
 struct channel;
 
-struct channels *channels_new(struct tls *tls);
+/* Both are borrowed; tls may be NULL. */
+struct channels *channels_new(struct tls *tls, grpc_resource_quota *memory);
 void channels_free(struct channels *cs);
+
+/* What makes a server or a channel take its memory from there. */
+grpc_arg channels_memory_arg(grpc_resource_quota *memory);
 
 /*
  * The connection to a controller that is at that address. Every TCP connection

@@ -243,6 +243,7 @@ struct rpc_server *rpc_server_new(struct rpc *rpc,
 		integer(GRPC_ARG_HTTP2_BDP_PROBE, 0),
 		/* See inflate.h. */
 		integer(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
+		channels_memory_arg(rpc->memory),
 	};
 	grpc_channel_args all = {sizeof(args) / sizeof(*args), args};
 
@@ -360,7 +361,9 @@ struct rpc *rpc_new(const struct rpc_config *config)
 	rpc->loop = loop_new();
 	rpc->workers = workers_new(config->workers, config->queue);
 	rpc->listeners = listeners_new();
-	rpc->channels = channels_new(config->tls);
+	rpc->memory = grpc_resource_quota_create("oimd");
+	grpc_resource_quota_resize(rpc->memory, RPC_MAX_MEMORY);
+	rpc->channels = channels_new(config->tls, rpc->memory);
 	pthread_mutex_init(&rpc->mu, NULL);
 	pthread_cond_init(&rpc->changed, NULL);
 	loop_every(rpc->loop, SWEEP_PERIOD, sweep, rpc);
@@ -512,6 +515,7 @@ void rpc_free(struct rpc *rpc)
 		free(call);
 	}
 	loop_free(rpc->loop);
+	grpc_resource_quota_unref(rpc->memory);
 	grpc_shutdown();
 	pthread_cond_destroy(&rpc->changed);
 	pthread_mutex_destroy(&rpc->mu);

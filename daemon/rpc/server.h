@@ -32,12 +32,21 @@
  * passed on however large they are. */
 #define RPC_MAX_REPLY (64 << 20)
 
+/*
+ * Bytes of all that is being received. Core looks at the size of a message only
+ * when it is complete, so that without this a few calls that announce gigabytes
+ * would fill memory. When it is used up core closes idle connections, then ends
+ * calls.
+ */
+#define RPC_MAX_MEMORY (128 << 20)
+
 struct rpc {
 	struct rpc_config config;
 	struct loop *loop;
 	struct workers *workers;
 	struct listeners *listeners;
 	struct channels *channels;
+	grpc_resource_quota *memory; /* of connections to both sides */
 	struct rpc_server *servers;
 
 	struct call *idle; /* call objects to be used again */

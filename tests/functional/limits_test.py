@@ -7,6 +7,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import h2
 import lib
 
 TCP = "daemon.listen=127.0.0.1:0"
@@ -29,6 +30,20 @@ class Memory(lib.Case):
         for _ in range(10000):
             c.entries()
         self.assertLess(d.rss() - before, 1 << 20)
+
+
+class Messages(lib.Case):
+    def test_a_message_that_never_ends_takes_no_more_than_there_is(self):
+        d = self.daemon(TCP)
+        before = d.rss()
+        c = h2.connect(d.address)
+        self.addCleanup(c.close)
+        headers = h2.request_headers(lib.REGISTRY + "GetControllers")
+        stream = c.request(headers, b"\0\xff\xff\xff\xff", end=False)
+        c.upload(stream, bytes(256 << 20))
+        self.assertEqual(c.resets[stream], h2.ENHANCE_YOUR_CALM)
+        self.assertLess(d.peak() - before, 200 << 20)
+        self.assertEqual(self.channel(d).entries(), {})
 
 
 if __name__ == "__main__":
