@@ -31,6 +31,7 @@ struct flow {
 	grpc_byte_buffer *slot;
 	struct tag received, sent;
 	bool reading, ended, sending;
+	bool broken; /* it ended, but not where its sender meant it to */
 };
 
 struct forward {
@@ -129,18 +130,21 @@ static int unpack(struct forward *f, struct flow *flow, struct err *err)
 
 static void take_received(struct forward *f, struct flow *flow, bool ok)
 {
+	grpc_call *call = flow == &f->requests ? f->down->grpc : f->up;
 	CLEANUP(err_clear) struct err err = ERR_INIT;
 
 	flow->reading = false;
-	flow->ended = !ok || !flow->slot;
-	if (!flow->ended && unpack(f, flow, &err) == -1) {
-		grpc_byte_buffer_destroy(flow->slot);
-		flow->ended = true;
-		fail(f, &err);
+	if (ok && flow->slot && unpack(f, flow, &err) == 0) {
+		flow->in = STEAL(flow->slot);
+		return;
 	}
-	if (!flow->ended)
-		flow->in = flow->slot;
-	flow->slot = NULL;
+	flow->ended = true;
+	flow->broken =
+		!ok || flow->slot || grpc_call_failed_before_recv_message(call);
+	if (flow->slot)
+		grpc_byte_buffer_destroy(STEAL(flow->slot));
+	if (err.code)
+		fail(f, &err);
 }
 
 /* Asks for the next message; true if that is settled already. */
@@ -284,7 +288,9 @@ static void step_requests(struct forward *f)
 		ops[n] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE};
 		ops[n++].data.send_message.send_message = flow->out;
 	}
-	if (flow->ended && !flow->in && !f->closed) {
+	/* A controller must not take half of a stream for the whole: what broke
+	 * off will be cancelled. */
+	if (flow->ended && !flow->broken && !flow->in && !f->closed) {
 		ops[n++] = (grpc_op){.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT};
 		f->closed = true;
 	}

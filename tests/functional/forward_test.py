@@ -2,12 +2,14 @@
 """Calls that are forwarded to controllers."""
 
 import os
+import socket
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import grpc
 
+import h2
 import lib
 
 TCP = "daemon.listen=127.0.0.1:0"
@@ -32,6 +34,88 @@ class Compression(Forward):
         sent = [b"a" * 5000, b"", os.urandom(5000), b"b" * 100000]
         received = client.stream("/t/Echo", sent, metadata=lib.to("n1"))
         self.assertEqual(list(received), sent)
+
+
+class RawForward(lib.Case):
+    """A registry between HTTP/2 by hand on both sides."""
+
+    def setUp(self):
+        super().setUp()
+        self.registry = self.daemon(TCP)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(self.listener.close)
+        address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.channel(self.registry).register("n1", address)
+        self.client = h2.connect(self.registry.address)
+        self.addCleanup(self.client.close)
+
+    def start(self, *headers, body=h2.grpc_message(b"one"), end=False):
+        """Begins a call; the controller has it when this returns."""
+        all_headers = h2.request_headers(
+            "/t/Stream", ("controllerid", "n1"), *headers
+        )
+        self.stream = self.client.request(all_headers, body, end)
+        self.n1 = h2.accept(self.listener)
+        self.addCleanup(self.n1.close)
+        self.n1_stream = self.n1.read_until(lambda f: f.type == h2.DATA).stream
+
+    def frames_to_n1(self):
+        """What else the controller gets of the call, up to its end."""
+        frames = []
+        while not frames or frames[-1].type != h2.RST_STREAM:
+            frames.append(
+                self.n1.read_until(lambda f: f.stream == self.n1_stream)
+            )
+            if frames[-1].flags & h2.END_STREAM:
+                break
+        return frames
+
+
+class BrokenRequests(RawForward):
+    """A stream that breaks off must not look like one that is complete."""
+
+    def assertCancelled(self):
+        self.assertEqual(
+            [f.type for f in self.frames_to_n1()], [h2.RST_STREAM]
+        )
+
+    def test_a_stream_that_ends_is_ended(self):
+        self.start()
+        self.client.data(self.stream, b"", end=True)
+        frames = self.frames_to_n1()
+        self.assertEqual(frames[-1].type, h2.DATA)
+        self.assertTrue(frames[-1].flags & h2.END_STREAM)
+
+    def test_a_cancelled_stream_is_not_ended(self):
+        self.start()
+        self.client.reset(self.stream)
+        self.assertCancelled()
+
+    def test_a_stream_of_a_lost_connection_is_not_ended(self):
+        self.start()
+        self.client.close()
+        self.assertCancelled()
+
+    def test_a_stream_whose_deadline_passes_is_not_ended(self):
+        self.start(("grpc-timeout", "100m"))
+        self.assertCancelled()
+
+    def test_a_stream_with_too_large_a_message_is_not_ended(self):
+        self.start()
+        self.client.upload(
+            self.stream, h2.grpc_message(bytes(5 << 20)), end=False
+        )
+        self.assertCancelled()
+        code, words = self.client.read_end(self.stream)
+        self.assertEqual(code, grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
+        self.assertIn("4194304", words)
+
+    def test_a_stream_with_a_damaged_message_is_not_ended(self):
+        self.start(("grpc-encoding", "gzip"))
+        self.client.data(self.stream, h2.grpc_message(b"bad", compressed=True))
+        self.assertCancelled()
+        code, _ = self.client.read_end(self.stream)
+        self.assertEqual(code, grpc.StatusCode.INVALID_ARGUMENT.value[0])
 
 
 if __name__ == "__main__":
