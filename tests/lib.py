@@ -648,15 +648,20 @@ class Case(unittest.TestCase):
 
 
 class Result(unittest.TestResult):
-    """Prints one line for each test."""
+    """Prints one line for each test, and more for each failure."""
+
+    def __init__(self):
+        super().__init__()
+        self.failed = set()
 
     def _print(self, test, word, note=""):
         claim = str(test.id()).rsplit(".", 1)[-1]
         claim = claim.removeprefix("test_").replace("_", " ")
         print("%s %d - %s%s" % (word, self.testsRun, claim, note), flush=True)
 
-    def _print_problem(self, test, error):
-        self._print(test, "not ok")
+    def _print_problem(self, test, error, note=""):
+        self.failed.add(test.id())
+        self._print(test, "not ok", note)
         for line in "".join(traceback.format_exception(*error)).splitlines():
             print("# " + line.encode(errors="replace").decode(), flush=True)
 
@@ -675,8 +680,8 @@ class Result(unittest.TestResult):
     def addSubTest(self, test, subtest, error):
         super().addSubTest(test, subtest, error)
         if error:
-            self._print(test, "not ok", " " + subtest._subDescription())
-            self._print_problem(test, error)
+            note = " " + subtest._subDescription()
+            self._print_problem(test, error, note)
 
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
@@ -692,7 +697,7 @@ def main():
     suite = loader.loadTestsFromModule(sys.modules["__main__"])
     result = Result()
     suite.run(result)
-    failed = len(result.failures) + len(result.errors)
+    failed = len(result.failed)
     skipped = len(result.skipped)
     passed = result.testsRun - failed - skipped
     print("# passed %d failed %d skipped %d" % (passed, failed, skipped))

@@ -16,9 +16,12 @@
 #include <grpc/slice.h>
 #include <grpc/support/alloc.h>
 
+#include "daemon/log.h"
 #include "daemon/rpc/inflate.h"
 #include "proto/lib/cleanup.h"
 #include "proto/lib/mem.h"
+
+#define LOG_COMPONENT "rpc"
 
 /* How often a call may be forwarded, and the metadata that counts. */
 #define MAX_HOPS 3
@@ -210,10 +213,34 @@ static void on_request_sent(void *arg, bool ok)
 	unref(f);
 }
 
+/* Core takes more than it sends (RFC 9113, 8.2.1). */
+static bool is_legal(const grpc_metadata *md)
+{
+	return grpc_header_key_is_legal(md->key) &&
+	       (grpc_is_binary_header(md->key) ||
+		grpc_header_nonbin_value_is_legal(md->value));
+}
+
+/* The controller has done what it was asked to, so what cannot be passed on is
+ * left out. */
+static void leave_out_illegal(struct forward *f, grpc_metadata_array *md)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < md->count; i++)
+		if (is_legal(&md->metadata[i]))
+			md->metadata[n++] = md->metadata[i];
+	if (n < md->count)
+		log_warn("controller \"%s\" sent metadata that is not allowed",
+			 f->down->route.controller);
+	md->count = n;
+}
+
 static void on_headers(void *arg, bool ok)
 {
 	struct forward *f = arg;
 
+	leave_out_illegal(f, &f->headers);
 	f->headers_known = true;
 	f->has_headers = ok;
 	if (!ok)
@@ -247,6 +274,7 @@ static void on_status(void *arg, bool ok)
 	struct forward *f = arg;
 
 	(void)ok; /* it always is */
+	leave_out_illegal(f, &f->trailers);
 	f->status_known = true;
 	explain_status(f);
 	if (!f->has_headers)
@@ -397,6 +425,22 @@ static unsigned long count_hops(const grpc_metadata_array *md)
 	return 0;
 }
 
+static int check_metadata(const grpc_metadata_array *md, struct err *err)
+{
+	for (size_t i = 0; i < md->count; i++) {
+		CLEANUP(cleanup_free) char *key = NULL;
+
+		if (is_legal(&md->metadata[i]))
+			continue;
+		key = grpc_slice_to_c_string(md->metadata[i].key);
+		return err_set(
+			err, GRPC_STATUS_INVALID_ARGUMENT,
+			"the metadata \"%s\" is not allowed: values must be printable ASCII unless the key ends in -bin",
+			key);
+	}
+	return 0;
+}
+
 /* The client's metadata with the hops counted anew. */
 static void copy_metadata(struct forward *f, const grpc_metadata_array *from,
 			  unsigned long hops)
@@ -462,7 +506,7 @@ void forward_call(struct call *call)
 		err_set(&err, GRPC_STATUS_UNAVAILABLE,
 			"the call for controller \"%s\" was forwarded %lu times: registries point at each other",
 			route->controller, hops);
-	else
+	else if (check_metadata(&call->md, &err) == 0)
 		channel = channels_get(call->server->rpc->channels,
 				       route->controller, route->address,
 				       route->peer_name, &err);

@@ -118,5 +118,53 @@ class BrokenRequests(RawForward):
         self.assertEqual(code, grpc.StatusCode.INVALID_ARGUMENT.value[0])
 
 
+class IllegalMetadata(RawForward):
+    """Core takes headers that it refuses to send: nothing may hang on them."""
+
+    ILLEGAL = [("x", b"\xc3\xa9"), ("x", b"a\0b"), ("x", b"\n"), ("x y", b"a")]
+
+    def answer(self, headers=(), trailers=()):
+        response = [(":status", "200"), ("content-type", "application/grpc")]
+        response += headers
+        end = [("grpc-status", "0"), *trailers]
+        stream = self.n1_stream
+        block = h2.encode(response)
+        self.n1.send(h2.HEADERS, h2.END_HEADERS, stream, block)
+        self.n1.data(stream, h2.grpc_message(b"reply"))
+        flags = h2.END_HEADERS | h2.END_STREAM
+        self.n1.send(h2.HEADERS, flags, stream, h2.encode(end))
+
+    def test_illegal_metadata_of_a_client_is_refused(self):
+        for key, value in self.ILLEGAL:
+            with self.subTest(key + "=" + repr(value)):
+                headers = h2.request_headers(
+                    "/t/Stream", ("controllerid", "n1"), (key, value)
+                )
+                stream = self.client.request(headers, h2.grpc_message(b""))
+                code, words = self.client.read_end(stream)
+                expected = grpc.StatusCode.INVALID_ARGUMENT.value[0]
+                self.assertEqual(code, expected)
+                self.assertIn('"%s"' % key, words)
+
+    def assertAnswered(self):
+        self.assertEqual(self.client.read_end(self.stream), (0, ""))
+        first, last = self.client.headers[self.stream]
+        self.assertEqual(first.get("good"), "1")
+        self.assertEqual(last.get("also"), "2")
+        self.assertNotIn("x", {**first, **last})
+        body = self.client.bytes[self.stream]
+        self.assertEqual(body, h2.grpc_message(b"reply"))
+
+    def test_illegal_headers_of_a_controller_are_left_out(self):
+        self.start(end=True)
+        self.answer([("good", "1"), *self.ILLEGAL], [("also", "2")])
+        self.assertAnswered()
+
+    def test_illegal_trailers_of_a_controller_are_left_out(self):
+        self.start(end=True)
+        self.answer([("good", "1")], [*self.ILLEGAL, ("also", "2")])
+        self.assertAnswered()
+
+
 if __name__ == "__main__":
     lib.main()
