@@ -236,6 +236,28 @@ static void leave_out_illegal(struct forward *f, grpc_metadata_array *md)
 	md->count = n;
 }
 
+/*
+ * The status when nothing was heard from the controller: core's own words do
+ * not say whom it could not reach. Asked when headers and status come, in any
+ * order: the loop may get completions of two threads the other way round.
+ */
+static void explain_status(struct forward *f)
+{
+	const struct rpc_route *route = &f->down->route;
+	CLEANUP(cleanup_free) char *words = NULL;
+	CLEANUP(cleanup_free) char *text = NULL;
+
+	if (!f->status_known || !f->headers_known || f->has_headers ||
+	    f->status != GRPC_STATUS_UNAVAILABLE)
+		return;
+	channel_failed(f->down->server->rpc->channels, f->channel);
+	words = grpc_slice_to_c_string(f->message);
+	text = mem_printf("controller \"%s\" at \"%s\" does not answer: %s",
+			  route->controller, route->address, words);
+	grpc_slice_unref(f->message);
+	f->message = grpc_slice_from_copied_string(text);
+}
+
 static void on_headers(void *arg, bool ok)
 {
 	struct forward *f = arg;
@@ -245,28 +267,9 @@ static void on_headers(void *arg, bool ok)
 	f->has_headers = ok;
 	if (!ok)
 		f->replies.ended = true;
+	explain_status(f);
 	step_replies(f);
 	unref(f);
-}
-
-/*
- * The status when nothing was heard from the controller: core's own words do
- * not say whom it could not reach.
- */
-static void explain_status(struct forward *f)
-{
-	const struct rpc_route *route = &f->down->route;
-	CLEANUP(cleanup_free) char *words = NULL;
-	CLEANUP(cleanup_free) char *text = NULL;
-
-	if (f->has_headers || f->status != GRPC_STATUS_UNAVAILABLE)
-		return;
-	channel_failed(f->down->server->rpc->channels, f->channel);
-	words = grpc_slice_to_c_string(f->message);
-	text = mem_printf("controller \"%s\" at \"%s\" does not answer: %s",
-			  route->controller, route->address, words);
-	grpc_slice_unref(f->message);
-	f->message = grpc_slice_from_copied_string(text);
 }
 
 static void on_status(void *arg, bool ok)
@@ -277,8 +280,6 @@ static void on_status(void *arg, bool ok)
 	leave_out_illegal(f, &f->trailers);
 	f->status_known = true;
 	explain_status(f);
-	if (!f->has_headers)
-		f->replies.ended = true;
 	step_replies(f);
 	unref(f);
 }
