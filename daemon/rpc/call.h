@@ -37,7 +37,7 @@ struct arena *call_arena(struct call *call);
 
 const struct caller *call_caller(const struct call *call);
 
-/* The "controllerid" of the call's metadata, NULL if it has none. */
+/* Whom the call is for (rpc_route), NULL if its metadata does not say. */
 const char *call_controller(const struct call *call);
 
 /* The first value of a key of the call's metadata as text, or NULL. */

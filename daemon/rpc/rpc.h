@@ -61,12 +61,16 @@ enum rpc_verdict {
 	RPC_REFUSE,    /* with err */
 };
 
-/* One call whose way is to be found. */
+/*
+ * One call whose way is to be found. The controller comes from the metadata
+ * "controllerid" or, for ids that are not ASCII, "controllerid-bin"; a call
+ * that has several values of these, or one that is not UTF-8, is refused.
+ */
 struct rpc_route {
 	/* The question; valid until done() has been called. */
 	const char *service;    /* "oim.v0.Controller" */
 	const char *method;     /* "MapVolume" */
-	const char *controller; /* from the metadata; NULL if it has none */
+	const char *controller; /* any text; NULL if there is none */
 	const struct caller *caller;
 
 	/* The answer; strings are freed with free(). */

@@ -14,6 +14,7 @@
 #include "proto/lib/cleanup.h"
 #include "proto/lib/mem.h"
 #include "proto/lib/units.h"
+#include "proto/lib/utf8.h"
 
 #define LOG_COMPONENT "rpc"
 
@@ -23,7 +24,9 @@
 /* Calls to no row that core may hand over at once; more wait in core. */
 #define GENERIC_SLOTS 16
 
-#define CONTROLLER_KEY "controllerid"
+/* The same, but values of the first are ASCII and those of the second any. */
+#define CONTROLLER_KEY     "controllerid"
+#define CONTROLLER_KEY_BIN "controllerid-bin"
 
 static void arm(struct rpc_server *server, const struct method *method);
 
@@ -107,6 +110,27 @@ static void split_path(struct call *call)
 	call->route.method = slash ? slash + 1 : "";
 }
 
+static bool is_controller_key(grpc_slice key)
+{
+	return grpc_slice_str_cmp(key, CONTROLLER_KEY) == 0 ||
+	       grpc_slice_str_cmp(key, CONTROLLER_KEY_BIN) == 0;
+}
+
+/* Takes the id from the metadata; it must be what its bytes say, all of them.
+ */
+static int take_controller(struct call *call, grpc_slice value, struct err *err)
+{
+	const char *id = (const char *)GRPC_SLICE_START_PTR(value);
+	size_t size = GRPC_SLICE_LENGTH(value);
+
+	if (memchr(id, '\0', size) || !utf8_is_valid(id, size))
+		return err_set(err, GRPC_STATUS_INVALID_ARGUMENT,
+			       "\"" CONTROLLER_KEY
+			       "\" in the metadata is not text");
+	call->route.controller = arena_dup(call->arena, id, size);
+	return 0;
+}
+
 /* Whom the call is for, if its metadata says so. */
 static int find_controller(struct call *call, struct err *err)
 {
@@ -115,7 +139,7 @@ static int find_controller(struct call *call, struct err *err)
 	for (size_t i = 0; i < call->md.count; i++) {
 		const grpc_metadata *md = &call->md.metadata[i];
 
-		if (grpc_slice_str_cmp(md->key, CONTROLLER_KEY) != 0)
+		if (!is_controller_key(md->key))
 			continue;
 		if (found && !grpc_slice_eq(found->value, md->value))
 			return err_set(err, GRPC_STATUS_INVALID_ARGUMENT,
@@ -123,11 +147,7 @@ static int find_controller(struct call *call, struct err *err)
 				       "\" in the metadata");
 		found = md;
 	}
-	if (found)
-		call->route.controller = arena_dup(
-			call->arena, GRPC_SLICE_START_PTR(found->value),
-			GRPC_SLICE_LENGTH(found->value));
-	return 0;
+	return found ? take_controller(call, found->value, err) : 0;
 }
 
 /* --- accepting --- */

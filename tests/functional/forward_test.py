@@ -15,6 +15,8 @@ import lib
 TCP = "daemon.listen=127.0.0.1:0"
 GZIP = 2  # GRPC_COMPRESS_GZIP
 
+to_n1 = lib.to("n1")
+
 
 class Forward(lib.Case):
     def start(self, serve=lib.echo, **kwargs):
@@ -32,8 +34,59 @@ class Compression(Forward):
             self.registry, grpc__default_compression_algorithm=GZIP
         )
         sent = [b"a" * 5000, b"", os.urandom(5000), b"b" * 100000]
-        received = client.stream("/t/Echo", sent, metadata=lib.to("n1"))
+        received = client.stream("/t/Echo", sent, metadata=to_n1)
         self.assertEqual(list(received), sent)
+
+
+class Ids(Forward):
+    """Which controller a call is for."""
+
+    def call(self, *metadata):
+        return self.client.unary("/t/Echo", b"hello", metadata=metadata)
+
+    def test_a_controller_that_is_not_registered_is_unavailable(self):
+        self.start()
+        for i in "n2", "", "a/b", "a/address", "n1 ", "x" * 254, "x" * 2000:
+            with self.subTest(i[:20]):
+                with self.assertFails("UNAVAILABLE", i + ": not registered"):
+                    self.call(("controllerid", i))
+
+    def test_a_value_of_the_registry_is_not_an_address(self):
+        self.start()
+        value = lib.message("n1/sub/address", self.n1.address)
+        self.client.unary(lib.REGISTRY + "SetValue", lib.field(1, value))
+        with self.assertFails("UNAVAILABLE", "n1/sub: not registered"):
+            self.call(("controllerid", "n1/sub"))
+
+    def test_an_id_given_twice_is_fine_if_it_is_the_same(self):
+        self.start()
+        twice = ("controllerid", "n1"), ("controllerid", "n1")
+        self.assertEqual(self.call(*twice), b"hello")
+        both = ("controllerid", "n1"), ("controllerid-bin", b"n1")
+        self.assertEqual(self.call(*both), b"hello")
+
+    def test_two_different_ids_are_refused(self):
+        self.start()
+        for other in ("controllerid", "n2"), ("controllerid-bin", b"n2"):
+            for metadata in (to_n1 + (other,), (other,) + to_n1):
+                with self.subTest(metadata):
+                    with self.assertFails("INVALID_ARGUMENT", "several"):
+                        self.call(*metadata)
+
+    def test_an_id_that_is_not_ascii_comes_in_the_binary_key(self):
+        self.start()
+        name = "n\u00f6rdlich \u5317"
+        self.client.register(name, self.n1.address)
+        metadata = ("controllerid-bin", name.encode())
+        self.assertEqual(self.call(metadata), b"hello")
+        self.assertIn(metadata, self.n1.calls[0].metadata)
+
+    def test_an_id_that_is_not_text_is_refused(self):
+        self.start()
+        for value in b"n1\0", b"\xff", b"n1\0n2", b"\xc0\x80":
+            with self.subTest(value):
+                with self.assertFails("INVALID_ARGUMENT", "not text"):
+                    self.call(("controllerid-bin", value))
 
 
 class RawForward(lib.Case):
