@@ -657,6 +657,7 @@ class Result(unittest.TestResult):
     def _print(self, test, word, note=""):
         claim = str(test.id()).rsplit(".", 1)[-1]
         claim = claim.removeprefix("test_").replace("_", " ")
+        note = note.replace("\n", "\\n")
         print("%s %d - %s%s" % (word, self.testsRun, claim, note), flush=True)
 
     def _print_problem(self, test, error, note=""):

@@ -59,5 +59,19 @@ class Compression(lib.Case):
                 self.assertEqual(code, expected)
 
 
+class Statuses(lib.Case):
+    def test_a_long_error_arrives_whatever_it_quotes(self):
+        d = self.daemon(TCP, "controller.n1.plane=null")
+        c = self.channel(d)
+        for text in "a", "\u00e9", "\U0001f600", "%", "\n":
+            with self.subTest(text):
+                key = text * 100000
+                params = lib.field(2, lib.message(key, "x"))
+                request = lib.message("volume") + params
+                words = 'unknown volume parameter "' + text * 100
+                with self.assertFails("INVALID_ARGUMENT", words):
+                    c.unary(lib.CONTROLLER + "MapVolume", request)
+
+
 if __name__ == "__main__":
     lib.main()
