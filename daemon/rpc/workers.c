@@ -12,7 +12,7 @@ struct workers {
 	pthread_cond_t work;
 	struct job *jobs, **end;
 	unsigned queued, max_queued;
-	unsigned idle, n, max;
+	unsigned busy, n, max; /* threads that run a job, that there are */
 	bool stop;
 	pthread_t threads[];
 };
@@ -37,11 +37,8 @@ static void *run(void *arg)
 
 	pthread_mutex_lock(&w->mu);
 	for (;;) {
-		while (!w->jobs && !w->stop) {
-			w->idle++;
+		while (!w->jobs && !w->stop)
 			pthread_cond_wait(&w->work, &w->mu);
-			w->idle--;
-		}
 		job = w->jobs;
 		if (!job)
 			break;
@@ -49,9 +46,11 @@ static void *run(void *arg)
 		if (!w->jobs)
 			w->end = &w->jobs;
 		w->queued--;
+		w->busy++;
 		pthread_mutex_unlock(&w->mu);
 		job->run(job->arg);
 		pthread_mutex_lock(&w->mu);
+		w->busy--;
 	}
 	pthread_mutex_unlock(&w->mu);
 	return NULL;
@@ -62,11 +61,12 @@ bool workers_add(struct workers *w, struct job *job)
 	bool added = false;
 
 	pthread_mutex_lock(&w->mu);
-	/* Without a thread (the first could not be started) nothing waits. */
-	if (w->idle <= w->queued && w->n < w->max &&
+	/* Jobs that a thread is free for are not yet taken, but do not wait. */
+	if (w->queued >= w->n - w->busy && w->n < w->max &&
 	    pthread_create(&w->threads[w->n], NULL, run, w) == 0)
 		pthread_setname_np(w->threads[w->n++], "worker");
-	if (w->n && w->queued < w->max_queued) {
+	/* Without a thread (the first could not be started) nothing waits. */
+	if (w->n && w->queued < w->max_queued + w->n - w->busy) {
 		job->next = NULL;
 		*w->end = job;
 		w->end = &job->next;

@@ -16,6 +16,7 @@ struct job {
 	struct job *next;
 };
 
+/* So many threads at most, and so many jobs that wait for one of them. */
 struct workers *workers_new(unsigned threads, unsigned queue);
 
 /* False if the queue is full. The job is a field of what it is about, and is
