@@ -46,6 +46,9 @@ struct rpc_method {
  * makes a system call that can block. */
 #define RPC_INLINE 1u
 
+/* It is answered while rpc_drain() waits for other calls. */
+#define RPC_WHILE_DRAINING 2u
+
 /* A service; methods of the contract without a row are UNIMPLEMENTED. */
 struct rpc_service {
 	const ProtobufCServiceDescriptor *contract;
@@ -122,9 +125,10 @@ int rpc_listen(struct rpc_server *server, const char *address, char **bound,
 int rpc_start(struct rpc *rpc, struct err *err);
 
 /*
- * Stops: no new calls, streams of ours are ended, unary calls may finish for
- * grace nanoseconds, then everything is cancelled. Handlers that run on
- * workers are waited for. Sockets are removed.
+ * Stops: new calls are UNAVAILABLE, streams of ours are ended, other calls may
+ * finish for grace nanoseconds, then everything is cancelled. Handlers that run
+ * on workers are waited for. Unix sockets are removed at once, TCP ports are
+ * closed when the last call has ended.
  */
 void rpc_drain(struct rpc *rpc, int64_t grace);
 

@@ -21,6 +21,9 @@
 /* Between two looks for idle connections. */
 #define SWEEP_PERIOD (30 * UNITS_SECOND)
 
+/* How long no call may have come for a server to be shut down. */
+#define QUIET (UNITS_SECOND / 100)
+
 /* Calls to no row that core may hand over at once; more wait in core. */
 #define GENERIC_SLOTS 16
 
@@ -157,7 +160,19 @@ static void count_up(struct rpc *rpc)
 	loop_count_call(rpc->loop, 1);
 	pthread_mutex_lock(&rpc->mu);
 	rpc->live++;
+	rpc->accepted++;
 	pthread_mutex_unlock(&rpc->mu);
+}
+
+/* While the daemon stops, only what says so is still answered. */
+static int admit(const struct call *call, struct err *err)
+{
+	const struct method *m = call->method;
+
+	if (!call->server->rpc->draining ||
+	    (m && m->row->flags & RPC_WHILE_DRAINING))
+		return 0;
+	return err_set(err, GRPC_STATUS_UNAVAILABLE, RPC_DRAINING_MESSAGE);
 }
 
 static void on_accepted(void *arg, bool ok)
@@ -180,7 +195,7 @@ static void on_accepted(void *arg, bool ok)
 	peer_of_call(call->grpc, rpc->config.tls, &call->caller, &call->peer,
 		     &call->identity);
 	call->route.caller = &call->caller;
-	if (find_controller(call, &err) == 0) {
+	if (admit(call, &err) == 0 && find_controller(call, &err) == 0) {
 		find_route(call);
 		return;
 	}
@@ -461,12 +476,15 @@ static void on_shut(void *arg, bool ok)
 	pthread_mutex_unlock(&rpc->mu);
 }
 
-static void end_streams(void *arg)
+static void begin_draining(void *arg)
 {
 	struct rpc *rpc = arg;
 
-	rpc->draining = true;
 	stream_end_all(rpc);
+	pthread_mutex_lock(&rpc->mu);
+	rpc->draining = true;
+	pthread_cond_broadcast(&rpc->changed);
+	pthread_mutex_unlock(&rpc->mu);
 }
 
 /* Waits until no call is left; false if that takes longer than until. */
@@ -475,12 +493,31 @@ static bool wait_until_idle(struct rpc *rpc, const struct timespec *until)
 	int rc = 0;
 
 	pthread_mutex_lock(&rpc->mu);
-	while ((rpc->shutting || rpc->live) && rc == 0)
+	while ((!rpc->draining || rpc->shutting || rpc->live) && rc == 0)
 		rc = until ? pthread_cond_clockwait(&rpc->changed, &rpc->mu,
 						    CLOCK_MONOTONIC, until)
 			   : pthread_cond_wait(&rpc->changed, &rpc->mu);
 	pthread_mutex_unlock(&rpc->mu);
 	return rc == 0;
+}
+
+/* Whether a call comes within a moment. */
+static bool comes_another(struct rpc *rpc)
+{
+	int64_t end = units_monotonic() + QUIET;
+	struct timespec until = {end / UNITS_SECOND, end % UNITS_SECOND};
+	unsigned before;
+	bool came;
+	int rc = 0;
+
+	pthread_mutex_lock(&rpc->mu);
+	before = rpc->accepted;
+	while (rpc->accepted == before && rc == 0)
+		rc = pthread_cond_clockwait(&rpc->changed, &rpc->mu,
+					    CLOCK_MONOTONIC, &until);
+	came = rpc->accepted != before;
+	pthread_mutex_unlock(&rpc->mu);
+	return came;
 }
 
 static void shut_servers(struct rpc *rpc)
@@ -503,7 +540,12 @@ void rpc_drain(struct rpc *rpc, int64_t grace)
 	if (!rpc->is_running)
 		return;
 	listeners_stop(rpc->listeners);
-	rpc_post(rpc, end_streams, rpc);
+	rpc_post(rpc, begin_draining, rpc);
+	/* From the shutdown on core ends new calls with CANCELLED, which
+	 * clients do not repeat. So we refuse them, while there are any. */
+	while (wait_until_idle(rpc, &until) && comes_another(rpc) &&
+	       units_monotonic() < end)
+		;
 	shut_servers(rpc);
 	if (!wait_until_idle(rpc, &until)) {
 		log_line(LOG_LEVEL_WARN, LOG_COMPONENT, NULL,

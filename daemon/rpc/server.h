@@ -40,6 +40,8 @@
  */
 #define RPC_MAX_MEMORY (128 << 20)
 
+#define RPC_DRAINING_MESSAGE "the daemon is shutting down"
+
 struct rpc {
 	struct rpc_config config;
 	struct loop *loop;
@@ -52,13 +54,14 @@ struct rpc {
 	struct call *idle; /* call objects to be used again */
 	int n_idle;
 	struct call *streams; /* being served, linked by stream.next */
-	bool draining;        /* no new streams */
+	bool draining;        /* new calls are refused */
 	bool is_running;      /* rpc_start() was called; for main only */
 
 	pthread_mutex_t mu; /* for what follows */
 	pthread_cond_t changed;
-	int live;     /* calls accepted and not yet freed */
-	int shutting; /* servers whose shutdown is not complete */
+	int live;          /* calls accepted and not yet freed */
+	unsigned accepted; /* all that ever were */
+	int shutting;      /* servers whose shutdown is not complete */
 };
 
 struct rpc_server {

@@ -159,8 +159,7 @@ void stream_end_all(struct rpc *rpc)
 		CLEANUP(err_clear) struct err err = ERR_INIT;
 
 		next = call->stream.next;
-		err_set(&err, GRPC_STATUS_UNAVAILABLE,
-			"the daemon is shutting down");
+		err_set(&err, GRPC_STATUS_UNAVAILABLE, RPC_DRAINING_MESSAGE);
 		call_end(call, &err);
 	}
 }
@@ -255,11 +254,7 @@ void stream_serve(struct call *call)
 	call_ref(call); /* until finish() */
 	call_ref(call); /* until we return */
 	call_watch_close(call);
-	if (rpc->draining) {
-		err_set(&err, GRPC_STATUS_UNAVAILABLE,
-			"the daemon is shutting down");
-		call_end(call, &err);
-	} else if (handler->open(call, &err) == -1) {
+	if (handler->open(call, &err) == -1) {
 		call_end(call, &err);
 	} else if (handler->one_request) {
 		serve_one_request(call);

@@ -211,8 +211,12 @@ static const struct call_stream watch_stream = {
 };
 
 const struct rpc_method service_health[] = {
-	{.name = "Check", .unary = check, .flags = RPC_INLINE},
-	{.name = "List", .unary = list, .flags = RPC_INLINE},
+	{.name = "Check",
+	 .unary = check,
+	 .flags = RPC_INLINE | RPC_WHILE_DRAINING},
+	{.name = "List",
+	 .unary = list,
+	 .flags = RPC_INLINE | RPC_WHILE_DRAINING},
 	{.name = "Watch", .stream = &watch_stream},
 	{.name = NULL},
 };
