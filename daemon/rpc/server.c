@@ -488,15 +488,15 @@ static void begin_draining(void *arg)
 }
 
 /* Waits until no call is left; false if that takes longer than until. */
-static bool wait_until_idle(struct rpc *rpc, const struct timespec *until)
+static bool wait_until_idle(struct rpc *rpc, int64_t end)
 {
+	struct timespec until = {end / UNITS_SECOND, end % UNITS_SECOND};
 	int rc = 0;
 
 	pthread_mutex_lock(&rpc->mu);
-	while ((!rpc->draining || rpc->shutting || rpc->live) && rc == 0)
-		rc = until ? pthread_cond_clockwait(&rpc->changed, &rpc->mu,
-						    CLOCK_MONOTONIC, until)
-			   : pthread_cond_wait(&rpc->changed, &rpc->mu);
+	while ((!rpc->draining || rpc->live) && rc == 0)
+		rc = pthread_cond_clockwait(&rpc->changed, &rpc->mu,
+					    CLOCK_MONOTONIC, &until);
 	pthread_mutex_unlock(&rpc->mu);
 	return rc == 0;
 }
@@ -520,6 +520,7 @@ static bool comes_another(struct rpc *rpc)
 	return came;
 }
 
+/* Ends calls and connections that there are. */
 static void shut_servers(struct rpc *rpc)
 {
 	for (struct rpc_server *s = rpc->servers; s; s = s->next) {
@@ -529,13 +530,23 @@ static void shut_servers(struct rpc *rpc)
 		s->shut = (struct tag){on_shut, s};
 		grpc_server_shutdown_and_notify(s->grpc, loop_queue(rpc->loop),
 						&s->shut);
+		/* Else it waits for clients that do not read. */
+		grpc_server_cancel_all_calls(s->grpc);
 	}
+}
+
+static void wait_until_shut(struct rpc *rpc)
+{
+	pthread_mutex_lock(&rpc->mu);
+	while (rpc->shutting || rpc->live)
+		pthread_cond_wait(&rpc->changed, &rpc->mu);
+	pthread_mutex_unlock(&rpc->mu);
 }
 
 void rpc_drain(struct rpc *rpc, int64_t grace)
 {
 	int64_t end = units_monotonic() + grace;
-	struct timespec until = {end / UNITS_SECOND, end % UNITS_SECOND};
+	bool idle;
 
 	if (!rpc->is_running)
 		return;
@@ -543,17 +554,13 @@ void rpc_drain(struct rpc *rpc, int64_t grace)
 	rpc_post(rpc, begin_draining, rpc);
 	/* From the shutdown on core ends new calls with CANCELLED, which
 	 * clients do not repeat. So we refuse them, while there are any. */
-	while (wait_until_idle(rpc, &until) && comes_another(rpc) &&
-	       units_monotonic() < end)
-		;
+	do
+		idle = wait_until_idle(rpc, end);
+	while (idle && comes_another(rpc) && units_monotonic() < end);
+	if (!idle)
+		log_warn("calls that are still under way are cancelled");
 	shut_servers(rpc);
-	if (!wait_until_idle(rpc, &until)) {
-		log_line(LOG_LEVEL_WARN, LOG_COMPONENT, NULL,
-			 "calls that are still under way are cancelled");
-		for (struct rpc_server *s = rpc->servers; s; s = s->next)
-			grpc_server_cancel_all_calls(s->grpc);
-		wait_until_idle(rpc, NULL);
-	}
+	wait_until_shut(rpc);
 }
 
 void rpc_free(struct rpc *rpc)

@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import grpc
 
+import h2
 import lib
 
 TCP = "daemon.listen=127.0.0.1:0"
@@ -35,6 +36,16 @@ class Drain(lib.Case):
         go_on.set()
         self.assertEqual(call.result(), b"done")
         self.assertEqual(d.wait(), 0)
+
+    def test_idle_connections_hold_nobody(self):
+        d = self.daemon(TCP)
+        c = self.channel(d)
+        c.entries()  # and from now on nobody reads what comes
+        silent = h2.connect(d.address)
+        self.addCleanup(silent.close)
+        silent.read_until(lambda f: f.type == h2.SETTINGS)
+        with self.assertQuick():
+            self.assertEqual(d.stop(), 0)
 
     def test_new_calls_are_unavailable_not_cancelled(self):
         d = self.daemon(TCP)
