@@ -115,11 +115,11 @@ static void on_sent(void *arg, bool ok)
 		finish(call);
 	} else if (!call->stream.finished) {
 		send_next(call);
-		if (!call->stream.out && !call->stream.ended) {
-			if (handler->drained)
-				handler->drained(call);
+		if (!call->stream.out && !call->stream.ended &&
+		    handler->drained)
+			handler->drained(call);
+		if (!call->stream.out)
 			receive(call);
-		}
 	}
 	/* Left over if it was cancelled meanwhile. */
 	while (call->stream.finished && call->stream.out)
@@ -199,8 +199,11 @@ static void on_received(void *arg, bool ok)
 	if (!call->stream.ended) {
 		if (ok && bytes)
 			take_request(call, bytes);
-		else
+		else if (ok &&
+			 !grpc_call_failed_before_recv_message(call->grpc))
 			take_half_close(call);
+		else /* that it is cancelled is heard of separately */
+			call->stream.half_closed = true;
 		if (!call->stream.out)
 			receive(call);
 	}
