@@ -415,9 +415,9 @@ int rpc_start(struct rpc *rpc, struct err *err)
 		for (int i = 0; i < GENERIC_SLOTS; i++)
 			arm(s, NULL);
 	}
-	rpc->is_running = true;
 	if (loop_start(rpc->loop, err) == -1)
 		return -1;
+	rpc->is_running = true;
 	return listeners_start(rpc->listeners, err);
 }
 

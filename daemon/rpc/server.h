@@ -55,7 +55,7 @@ struct rpc {
 	int n_idle;
 	struct call *streams; /* being served, linked by stream.next */
 	bool draining;        /* new calls are refused */
-	bool is_running;      /* rpc_start() was called; for main only */
+	bool is_running;      /* the loop is; for main only */
 
 	pthread_mutex_t mu; /* for what follows */
 	pthread_cond_t changed;
