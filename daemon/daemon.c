@@ -54,6 +54,7 @@ struct daemon {
 	struct health *health;
 	struct admin admin;
 	struct routes routes;
+	bool is_serving; /* rpc runs */
 	bool is_ill;
 };
 
@@ -185,7 +186,8 @@ static int start_rpc(struct daemon *d, struct err *err)
 	d->admin.registry = d->registry;
 	d->admin.controllers = &d->controllers;
 	d->admin.announces = d->announces;
-	return rpc_start(d->rpc, err);
+	d->is_serving = rpc_start(d->rpc, err) == 0;
+	return d->is_serving ? 0 : -1;
 }
 
 /* Where a controller is found if nobody says: a Unix socket, if there is one.
@@ -245,10 +247,11 @@ void daemon_stop(struct daemon *d)
 	notify("STOPPING=1");
 	for (size_t i = 0; i < d->controllers.n; i++)
 		announce_stop(d->announces[i]);
-	if (d->rpc) {
+	if (d->is_serving) {
 		d->admin.draining = true;
-		if (d->health)
-			health_set(d->health, d->rpc, NULL, false);
+		health_set(d->health, d->rpc, NULL, false);
+	}
+	if (d->rpc) {
 		rpc_drain(d->rpc, d->config->drain);
 		rpc_free(d->rpc);
 	}
