@@ -43,6 +43,7 @@ struct listeners {
 	struct listener *items;
 	size_t n;
 	int stop; /* an eventfd */
+	bool is_out_of_descriptors;
 	grpc_server_credentials *creds;
 	pthread_t thread;
 	bool is_running;
@@ -196,6 +197,17 @@ int listeners_add_unix(struct listeners *ls, grpc_server *server,
 	return 0;
 }
 
+/* The connection waits. */
+static void pause_accepting(struct listeners *ls, const struct listener *l)
+{
+	struct pollfd stop = {ls->stop, POLLIN, 0};
+
+	if (!ls->is_out_of_descriptors)
+		log_warn("cannot accept on \"%s\": %m", l->path);
+	ls->is_out_of_descriptors = true;
+	poll(&stop, 1, 100);
+}
+
 static void accept_all(struct listeners *ls, const struct listener *l)
 {
 	for (;;) {
@@ -203,15 +215,13 @@ static void accept_all(struct listeners *ls, const struct listener *l)
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
+			ls->is_out_of_descriptors = false;
 			peer_remember(fd);
 			grpc_server_add_channel_from_fd(l->server, fd,
 							ls->creds);
 		} else if (errno == EMFILE || errno == ENFILE ||
 			   errno == ENOMEM || errno == ENOBUFS) {
-			struct pollfd stop = {ls->stop, POLLIN, 0};
-
-			log_warn("cannot accept on \"%s\": %m", l->path);
-			poll(&stop, 1, 100);
+			pause_accepting(ls, l);
 			return;
 		} else if (errno != ECONNABORTED && errno != EINTR) {
 			return;
