@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include <popt.h>
@@ -153,6 +154,20 @@ static void block_signals(sigset_t *signals)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/*
+ * As many descriptors as we may have: when they run out while it accepts a TCP
+ * connection, gRPC core 1.51 closes the port for good.
+ */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int fail(const struct err *err, int status)
 {
 	fprintf(stderr, "oimd: %s\n", err->msg);
@@ -193,6 +208,7 @@ int main(int argc, const char **argv)
 	if (options.print || options.check)
 		return 0;
 	block_signals(&signals);
+	raise_limits();
 	if (run(config, &signals, settings, &err) == -1)
 		return fail(&err, EXIT_FAILURE);
 	return 0;

@@ -356,14 +356,19 @@ static void free_server(struct rpc_server *server)
 /* --- the daemon --- */
 
 /*
- * What core has to say: mostly what the caller is told as well. Failed
- * handshakes are the exception: the other side only sees a closed connection.
+ * What core has to say: mostly what the caller is told as well. Exceptions are
+ * failed handshakes, of which the other side only sees a closed connection, and
+ * a port that does not accept any more.
  */
 static void on_core_log(gpr_log_func_args *args)
 {
-	if (args->severity == GPR_LOG_SEVERITY_ERROR &&
-	    strstr(args->file, "security"))
+	bool is_error = args->severity == GPR_LOG_SEVERITY_ERROR;
+
+	if (is_error && strstr(args->file, "security"))
 		log_warn("%s", args->message);
+	else if (is_error && strstr(args->file, "tcp_server"))
+		log_error("a TCP port is closed until the daemon restarts: %s",
+			  args->message);
 	else
 		log_debug("%s", args->message);
 }
