@@ -89,6 +89,373 @@ class Ids(Forward):
                     self.call(("controllerid-bin", value))
 
 
+class Metadata(Forward):
+    SENT = (
+        ("x-once", "1"),
+        ("x-again", "b"),
+        ("x-again", "a"),
+        ("x-again", "b"),
+        ("x-empty", ""),
+        ("x-spaced", "a  b"),
+        ("x-all-bin", bytes(range(256))),
+        ("x-all-bin", b""),
+    )
+
+    def assertHas(self, received):
+        """What was sent is there, in its order."""
+        keys = {k for k, _ in self.SENT}
+        found = [(k, v) for k, v in received if k in keys]
+        self.assertEqual(found, list(self.SENT))
+
+    def test_the_controller_gets_what_the_client_sent(self):
+        self.start()
+        self.client.unary("/t/Echo", b"", metadata=to_n1 + self.SENT)
+        call = self.n1.calls[0]
+        self.assertHas(call.metadata)
+        self.assertEqual(call.values("controllerid"), ["n1"])
+        self.assertEqual(call.values("oim-hops"), ["1"])
+
+    def test_the_client_gets_headers_and_trailers(self):
+        def serve(call):
+            call.context.send_initial_metadata(self.SENT)
+            call.context.set_trailing_metadata(self.SENT)
+            yield b"reply"
+
+        self.start(serve)
+        _, call = self.client.with_call("/t/Any", b"", metadata=to_n1)
+        self.assertHas(call.initial_metadata())
+        self.assertHas(call.trailing_metadata())
+
+    def test_errors_come_with_all_that_the_controller_said(self):
+        words = 'n\u00e9 100% "x" \U0001f600\nsecond line'
+        details = ("grpc-status-details-bin", bytes(range(256)))
+
+        def serve(call):
+            if call.method == "/t/Late":
+                call.context.send_initial_metadata(self.SENT)
+                yield b"one"
+            code = grpc.StatusCode.DATA_LOSS
+            call.abort(code, words, details, *self.SENT)
+
+        self.start(serve)
+        for method in "/t/Early", "/t/Late":
+            with self.subTest(method):
+                with self.assertFails("DATA_LOSS", words) as caught:
+                    list(self.client.download(method, b"", metadata=to_n1))
+                trailers = caught.exception.trailing_metadata()
+                self.assertIn(details, [tuple(t) for t in trailers])
+                self.assertHas(trailers)
+
+    def test_unavailable_stays_what_the_controller_called_so(self):
+        def serve(call):
+            code = grpc.StatusCode.UNAVAILABLE
+            call.abort(code, "the plane is away", ("x-once", "1"))
+            yield
+
+        self.start(serve)
+        for _ in range(3):
+            with self.assertFails("UNAVAILABLE") as caught:
+                self.client.unary("/t/Any", b"", metadata=to_n1)
+            e = caught.exception
+            self.assertEqual(e.details(), "the plane is away")
+            self.assertIn(("x-once", "1"), list(e.trailing_metadata()))
+        self.assertEqual(self.n1.connections(), 1)
+
+    def test_every_code_passes(self):
+        def serve(call):
+            code = grpc.StatusCode[call.method.rpartition("/")[2]]
+            call.abort(code, "words")
+            yield
+
+        self.start(serve)
+        for code in grpc.StatusCode:
+            if code != grpc.StatusCode.OK:
+                with self.assertFails(code.name, "words"):
+                    self.client.unary("/t/" + code.name, b"", metadata=to_n1)
+
+
+class Time(Forward):
+    """Deadlines and cancellation."""
+
+    def hang(self, call):
+        call.wait_for_end()
+        yield from ()
+
+    def test_the_controller_gets_the_time_that_is_left(self):
+        self.start()
+        self.client.unary("/t/Echo", b"", timeout=20, metadata=to_n1)
+        self.assertLess(self.n1.calls[0].remaining, 21)
+        self.assertGreater(self.n1.calls[0].remaining, 10)
+
+    def test_no_deadline_is_none(self):
+        self.start()
+        self.client.unary("/t/Echo", b"", timeout=None, metadata=to_n1)
+        self.assertGreater(self.n1.calls[0].remaining, 1e9)
+
+    def test_a_deadline_that_passes_ends_the_call_on_both_sides(self):
+        self.start(self.hang)
+        with self.assertQuick(2):
+            with self.assertFails("DEADLINE_EXCEEDED"):
+                self.client.unary("/t/Any", b"", timeout=0.2, metadata=to_n1)
+        self.n1.wait_for_call().wait_for_end()
+
+    def test_a_deadline_of_the_past_is_no_harm(self):
+        self.start()
+        with self.assertFails("DEADLINE_EXCEEDED"):
+            self.client.unary("/t/Echo", b"", timeout=1e-9, metadata=to_n1)
+        self.client.unary("/t/Echo", b"", metadata=to_n1)
+
+    def test_a_client_that_cancels_is_heard_by_the_controller(self):
+        self.start(self.hang)
+        call = self.client.start("/t/Any", b"", metadata=to_n1)
+        served = self.n1.wait_for_call()
+        call.cancel()
+        served.wait_for_end()
+
+    def test_a_client_that_disappears_is_heard_by_the_controller(self):
+        self.start(self.hang)
+        client = h2.connect(self.registry.address)
+        client.request(h2.request_headers("/t/Any", *to_n1))
+        served = self.n1.wait_for_call()
+        client.abort()
+        served.wait_for_end()
+
+
+class Absence(lib.Case):
+    """Controllers that are not there, or not any more."""
+
+    def setUp(self):
+        super().setUp()
+        self.registry = self.daemon(TCP)
+        self.client = self.channel(self.registry)
+
+    def process(self, address="127.0.0.1:0"):
+        p = lib.ControllerProcess(address)
+        self.addCleanup(p.stop)
+        return p
+
+    def call(self, method="/t/Echo", **kwargs):
+        return self.client.unary(method, b"hi", metadata=to_n1, **kwargs)
+
+    def test_an_absent_controller_is_unavailable_at_once(self):
+        address = "127.0.0.1:%d" % lib.free_port()
+        self.client.register("n1", address)
+        for _ in range(5):
+            words = 'controller "n1" at "%s" does not answer' % address
+            with self.assertQuick(), self.assertFails("UNAVAILABLE", words):
+                self.call()
+
+    def test_an_absent_socket_is_unavailable_at_once(self):
+        self.client.register("n1", "unix:" + self.path("none"))
+        with self.assertQuick(), self.assertFails("UNAVAILABLE", "none"):
+            self.call()
+
+    def test_a_controller_that_comes_back_is_used_at_once(self):
+        address = "127.0.0.1:%d" % lib.free_port()
+        self.client.register("n1", address)
+        for _ in range(3):
+            with self.assertFails("UNAVAILABLE"):
+                self.call()
+            n1 = self.process(address)
+            with self.assertQuick():
+                self.assertEqual(self.call(), b"hi")
+            n1.kill()
+
+    def test_a_controller_that_dies_ends_its_calls_at_once(self):
+        n1 = self.process()
+        self.client.register("n1", n1.address)
+        call = self.client.start("/t/Hang", b"", metadata=to_n1)
+        n1.wait_for_call()
+        n1.kill()
+        with self.assertQuick(), self.assertFails("UNAVAILABLE"):
+            call.result()
+
+    def test_a_controller_that_dies_ends_its_streams_at_once(self):
+        n1 = self.process()
+        self.client.register("n1", n1.address)
+        requests = lib.Requests()
+        replies = self.client.stream("/t/Echo", requests, metadata=to_n1)
+        requests.send(b"hi")
+        self.assertEqual(next(replies), b"hi")
+        n1.kill()
+        with self.assertQuick(), self.assertFails("UNAVAILABLE"):
+            next(replies)
+        requests.close()
+
+    def test_a_connection_that_is_cut_is_made_again(self):
+        gate = self.gate(self.controller(lib.echo))
+        self.client.register("n1", gate.address)
+        before = self.registry.fds()
+        for _ in range(3):
+            self.assertEqual(self.call(), b"hi")
+            gate.cut()
+            lib.wait_until(lambda: self.registry.fds() == before)
+        self.assertEqual(gate.accepted, 3)
+
+    def test_a_controller_that_hangs_ends_with_the_deadline_only(self):
+        gate = self.gate(self.controller(lib.echo))
+        self.client.register("n1", gate.address)
+        self.call()
+        gate.hold()
+        with self.assertQuick(2), self.assertFails("DEADLINE_EXCEEDED"):
+            self.call(timeout=0.2)
+
+
+class Connections(Forward):
+    def call(self, controller="n1"):
+        metadata = lib.to(controller)
+        return self.client.unary("/t/Any", b"", metadata=metadata)
+
+    def name(self, text):
+        """A controller that answers with its name."""
+        return self.controller(lambda call: [text])
+
+    def test_one_address_is_one_connection(self):
+        self.start()
+        self.client.register("n2", self.n1.address)
+        calls = [
+            self.client.start("/t/Echo", b"", metadata=lib.to(n))
+            for n in ["n1", "n2"] * 50
+        ]
+        for call in calls:
+            call.result()
+        other = self.channel(self.registry)
+        other.unary("/t/Echo", b"", metadata=to_n1)
+        self.assertEqual(self.n1.connections(), 1)
+
+    def test_a_new_address_is_used_by_the_next_call(self):
+        self.start(lambda call: [b"old"])
+        self.assertEqual(self.call(), b"old")
+        self.client.register("n1", self.name(b"new").address)
+        self.assertEqual(self.call(), b"new")
+        self.client.register("n1", self.n1.address)
+        self.assertEqual(self.call(), b"old")
+
+    def test_a_stream_survives_the_change_of_its_address(self):
+        self.start()
+        requests = lib.Requests()
+        replies = self.client.stream("/t/Echo", requests, metadata=to_n1)
+        requests.send(b"one")
+        self.assertEqual(next(replies), b"one")
+        self.client.register("n1", self.name(b"new").address)
+        self.assertEqual(self.call(), b"new")
+        requests.send(b"two")
+        requests.close()
+        self.assertEqual(list(replies), [b"two"])
+
+    def test_what_is_unregistered_is_unavailable(self):
+        self.start()
+        self.call()
+        self.client.register("n1", "")
+        with self.assertFails("UNAVAILABLE", "n1: not registered"):
+            self.call()
+
+    def test_the_connection_to_an_old_address_is_closed(self):
+        self.start()
+        self.call()
+        one = self.registry.fds()
+        for gate in [self.gate(self.n1) for _ in range(10)]:
+            self.client.register("n1", gate.address)
+            self.call()
+            self.assertEqual(gate.accepted, 1)
+        lib.wait_until(lambda: self.registry.fds() <= one)
+
+
+class Addresses(Forward):
+    def call(self):
+        return self.client.unary("/t/Echo", b"hi", metadata=to_n1)
+
+    def test_these_can_be_dialled(self):
+        self.start()
+        port = self.n1.address.rpartition(":")[2]
+        path = self.path("n1.sock")
+        self.controller(lib.echo, "unix:" + path)
+        for address in (
+            "127.0.0.1:" + port,
+            "localhost:" + port,
+            "dns:///localhost:" + port,
+            "dns:127.0.0.1:" + port,
+            "ipv4:127.0.0.1:" + port,
+            "unix:" + path,
+            "unix://" + path,
+        ):
+            with self.subTest(address):
+                self.client.register("n1", address)
+                self.assertEqual(self.call(), b"hi")
+
+    def test_others_may_be_registered_and_are_unavailable(self):
+        self.start()
+        for address in (
+            "foo://bar",
+            "tcp://127.0.0.1:8999",
+            "ipv4:///oim-controller:8999",
+            "bogus",
+            ":8999",
+            "/run/sock",
+            "unix:relative",
+            "xds:///service",
+            "vsock:1:2",
+            "unix-abstract:name",
+            "127.0.0.1:99999",
+            " ",
+        ):
+            with self.subTest(address):
+                self.client.register("n1", address)
+                self.assertEqual(self.client.entries(), {"n1": address})
+                for word in address, "unix:/path", "host:port":
+                    with self.assertFails("UNAVAILABLE", word):
+                        self.call()
+
+
+class Chains(lib.Case):
+    """Registries that forward to registries."""
+
+    def chain(self, n):
+        """The last of n registries, and the first."""
+        daemons = [self.daemon(TCP) for _ in range(n)]
+        for a, b in zip(daemons, daemons[1:]):
+            self.channel(a).register("n1", b.address)
+        return daemons[-1], daemons[0]
+
+    def test_a_call_may_pass_three_registries(self):
+        n1 = self.controller(lib.echo)
+        last, first = self.chain(3)
+        self.channel(last).register("n1", n1.address)
+        reply = self.channel(first).unary("/t/Echo", b"hi", metadata=to_n1)
+        self.assertEqual(reply, b"hi")
+        self.assertEqual(n1.calls[0].values("oim-hops"), ["3"])
+
+    def test_more_are_taken_for_a_loop(self):
+        n1 = self.controller(lib.echo)
+        last, first = self.chain(4)
+        self.channel(last).register("n1", n1.address)
+        with self.assertFails("UNAVAILABLE", "forwarded 3 times"):
+            self.channel(first).unary("/t/Echo", b"hi", metadata=to_n1)
+        self.assertEqual(n1.calls, [])
+
+    def test_a_loop_ends(self):
+        for n in 1, 2:
+            with self.subTest(n):
+                last, first = self.chain(n)
+                self.channel(last).register("n1", first.address)
+                words = "registries point at each other"
+                with self.assertQuick(), self.assertFails("UNAVAILABLE", words):
+                    self.channel(first).unary("/t/Any", b"", metadata=to_n1)
+
+    def test_the_count_is_not_taken_from_whoever_makes_it_up(self):
+        n1 = self.controller(lib.echo)
+        last, _ = self.chain(1)
+        c = self.channel(last)
+        c.register("n1", n1.address)
+        for made_up in "x", "":
+            c.unary("/t/Echo", b"", metadata=to_n1 + (("oim-hops", made_up),))
+            self.assertEqual(n1.calls[-1].values("oim-hops"), ["1"])
+        for made_up in "3", "-1", "99999999999999999999999":
+            with self.assertFails("UNAVAILABLE", "forwarded"):
+                metadata = to_n1 + (("oim-hops", made_up),)
+                c.unary("/t/Echo", b"", metadata=metadata)
+
+
 class RawForward(lib.Case):
     """A registry between HTTP/2 by hand on both sides."""
 
