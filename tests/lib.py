@@ -39,6 +39,12 @@ B = os.path.join(ROOT, os.environ.get("B", "build"))
 OIMD = os.path.join(B, "oimd")
 OIM_CERT = os.path.join(ROOT, "scripts", "oim-cert")
 
+# For builds with sanitizers: what is not ours is not told.
+SANITIZERS = {
+    "LSAN_OPTIONS": "print_suppressions=0:suppressions="
+    + os.path.join(ROOT, "tests", "lsan.supp"),
+}
+
 # Seconds until an event that does not come counts as a failure. Long, because
 # machines that run tests are busy; it is never waited for in vain.
 PATIENCE = 30
@@ -228,7 +234,7 @@ class Daemon:
             stderr=subprocess.PIPE,
             text=True,
             errors="surrogateescape",
-            env={**os.environ, **(env or {})},
+            env={**os.environ, **SANITIZERS, **(env or {})},
         )
         self.readers = [
             threading.Thread(target=self._read_log, daemon=True),
