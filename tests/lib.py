@@ -660,9 +660,16 @@ class Result(unittest.TestResult):
         super().__init__()
         self.failed = set()
 
+    def startTest(self, test):
+        super().startTest(test)
+        self.started = time.monotonic()
+
     def _print(self, test, word, note=""):
         claim = str(test.id()).rsplit(".", 1)[-1]
         claim = claim.removeprefix("test_").replace("_", " ")
+        took = time.monotonic() - self.started
+        if took > 1 and "#" not in note:
+            note += " # %.1f s" % took
         note = note.replace("\n", "\\n")
         print("%s %d - %s%s" % (word, self.testsRun, claim, note), flush=True)
 
