@@ -32,6 +32,8 @@ import time
 import traceback
 import unittest
 
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # of ours, not the daemon's
+
 import grpc
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -234,7 +236,11 @@ class Daemon:
             stderr=subprocess.PIPE,
             text=True,
             errors="surrogateescape",
-            env={**os.environ, **SANITIZERS, **(env or {})},
+            env={
+                **{k: v for k, v in os.environ.items() if k != "GRPC_VERBOSITY"},
+                **SANITIZERS,
+                **(env or {}),
+            },
         )
         self.readers = [
             threading.Thread(target=self._read_log, daemon=True),
