@@ -223,11 +223,13 @@ class Requests:
 class Daemon:
     """An oimd that runs; settings are those of --set."""
 
-    def __init__(self, directory, settings, env=None, wait=True):
+    def __init__(
+        self, directory, settings, config="/dev/null", env=None, wait=True
+    ):
         self.directory = directory
         self.lines = []
         self.addresses = []
-        args = [OIMD, "--config", "/dev/null"]
+        args = [OIMD, "--config", config]
         for setting in settings:
             args += ["--set", setting]
         self.process = subprocess.Popen(

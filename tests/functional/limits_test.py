@@ -1,8 +1,11 @@
 #!/usr/bin/python3
 """What peers may ask for, and what is left of it when they are done."""
 
+import itertools
 import os
 import sys
+import threading
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -44,6 +47,79 @@ class Messages(lib.Case):
         self.assertEqual(c.resets[stream], h2.ENHANCE_YOUR_CALM)
         self.assertLess(d.peak() - before, 200 << 20)
         self.assertEqual(self.channel(d).entries(), {})
+
+
+class Concurrency(lib.Case):
+    """What killed other registries (16 writers, or one and a reader)."""
+
+    def test_many_write_and_read_at_once(self):
+        d = self.daemon(TCP, "daemon.listen=" + self.path("sock"))
+        problems = []
+        end = time.monotonic() + 1
+
+        def work(i):
+            try:
+                c = lib.Channel(d.addresses[i % 2])
+                n = 0
+                while time.monotonic() < end:
+                    c.register("n%d-%d" % (i, n % 5), "127.0.0.1:%d" % (n + 1))
+                    entries = c.entries()
+                    mine = entries["n%d-%d" % (i, n % 5)]
+                    self.assertEqual(mine, "127.0.0.1:%d" % (n + 1))
+                    self.assertEqual(list(entries), sorted(entries))
+                    n += 1
+                c.close()
+            except BaseException as e:
+                problems.append(e)
+
+        threads = [threading.Thread(target=work, args=[i]) for i in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(problems, [])
+        self.assertEqual(len(self.channel(d).entries()), 16 * 5)
+
+    def test_calls_and_changes_of_addresses_do_not_meet(self):
+        """Every call reaches one of the places where the controller was."""
+        names = [b"a", b"b", b"c"]
+        places = [self.controller(lambda call, n=n: [n]) for n in names]
+        d = self.daemon(TCP)
+        self.channel(d).register("n1", places[0].address)
+        replies = set()
+        end = time.monotonic() + 1
+
+        def call():
+            c = lib.Channel(d.address)
+            while time.monotonic() < end:
+                replies.add(c.unary("/t/Any", b"", metadata=lib.to("n1")))
+            c.close()
+
+        threads = [threading.Thread(target=call) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        c = self.channel(d)
+        for n in itertools.count():
+            c.register("n1", places[n % 3].address)
+            if time.monotonic() > end:
+                break
+        for thread in threads:
+            thread.join()
+        self.assertEqual(replies, set(names))
+
+    def test_connections_come_and_go(self):
+        d = self.daemon(TCP, "daemon.listen=" + self.path("sock"))
+        c = self.channel(d)
+        c.entries()
+        before = d.fds()
+        headers = h2.request_headers(lib.REGISTRY + "GetControllers")
+        for i in range(200):
+            short = h2.connect(d.addresses[i % 2])
+            stream = short.request(headers, h2.grpc_message(b""))
+            if i % 4 < 2:
+                self.assertEqual(short.read_end(stream), (0, ""))
+            short.abort() if i % 3 else short.close()
+        lib.wait_until(lambda: d.fds() <= before)
 
 
 if __name__ == "__main__":
