@@ -46,14 +46,14 @@ static int unpack(z_stream *z, struct output *o, struct err *err)
 	int rc;
 
 	do {
-		if (!z->avail_out && o->size > o->max)
+		if (!z->avail_out)
+			grow(o, z);
+		rc = inflate(z, Z_NO_FLUSH);
+		if (o->size - z->avail_out > o->max)
 			return err_set(
 				err, GRPC_STATUS_RESOURCE_EXHAUSTED,
 				"the message is larger than %zu bytes when it is unpacked",
 				o->max);
-		if (!z->avail_out)
-			grow(o, z);
-		rc = inflate(z, Z_NO_FLUSH);
 	} while (rc == Z_OK);
 	if (rc != Z_STREAM_END || z->avail_in)
 		return err_set(err, GRPC_STATUS_INVALID_ARGUMENT,
