@@ -15,9 +15,6 @@
 #include "proto/lib/mem.h"
 #include "proto/lib/units.h"
 
-/* A connection that no call used for so long is closed. */
-#define IDLE (300 * UNITS_SECOND)
-
 struct channel {
 	char *key; /* address, newline, name */
 	grpc_channel *grpc;
@@ -266,9 +263,9 @@ static void sweep_before(struct channels *cs, int64_t before)
 	free(s.idle);
 }
 
-void channels_sweep(struct channels *cs)
+void channels_sweep(struct channels *cs, int64_t idle)
 {
-	sweep_before(cs, units_monotonic() - IDLE);
+	sweep_before(cs, units_monotonic() - idle);
 }
 
 void channels_free(struct channels *cs)

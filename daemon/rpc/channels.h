@@ -8,6 +8,8 @@
  * is closed. On the loop only.
  */
 
+#include <stdint.h>
+
 #include <grpc/grpc.h>
 
 #include "proto/lib/err.h"
@@ -39,7 +41,8 @@ grpc_channel *channel_grpc(const struct channel *c);
 /* Says that no connection could be made: the next user tries anew, at once. */
 void channel_failed(struct channels *cs, struct channel *c);
 
-/* Closes what has been idle for long. To be called now and then. */
-void channels_sweep(struct channels *cs);
+/* Closes what no call has used for that long, in ns. To be called now and then.
+ */
+void channels_sweep(struct channels *cs, int64_t idle);
 
 #endif

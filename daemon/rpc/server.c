@@ -18,8 +18,10 @@
 
 #define LOG_COMPONENT "rpc"
 
-/* Between two looks for idle connections. */
+/* Between two looks for connections to controllers that no call used for so
+ * long. */
 #define SWEEP_PERIOD (30 * UNITS_SECOND)
+#define MAX_IDLE     (300 * UNITS_SECOND)
 
 /* How long no call may have come for a server to be shut down. */
 #define QUIET (UNITS_SECOND / 100)
@@ -377,7 +379,7 @@ static void sweep(void *arg)
 {
 	struct rpc *rpc = arg;
 
-	channels_sweep(rpc->channels);
+	channels_sweep(rpc->channels, MAX_IDLE);
 }
 
 /*
