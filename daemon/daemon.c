@@ -164,7 +164,7 @@ static int listen_all(struct daemon *d, struct rpc_server *server,
 	return 0;
 }
 
-static int start_rpc(struct daemon *d, struct err *err)
+static int open_rpc(struct daemon *d, struct err *err)
 {
 	struct rpc_config config = {.workers = (unsigned)d->config->workers,
 				    .queue = (unsigned)d->config->queue,
@@ -186,8 +186,7 @@ static int start_rpc(struct daemon *d, struct err *err)
 	d->admin.registry = d->registry;
 	d->admin.controllers = &d->controllers;
 	d->admin.announces = d->announces;
-	d->is_serving = rpc_start(d->rpc, err) == 0;
-	return d->is_serving ? 0 : -1;
+	return 0;
 }
 
 /* Where a controller is found if nobody says: a Unix socket, if there is one.
@@ -222,6 +221,25 @@ static int start_announces(struct daemon *d, struct err *err)
 	return 0;
 }
 
+/* When all that calls look at is there. */
+static int start_rpc(struct daemon *d, struct err *err)
+{
+	if (rpc_start(d->rpc, err) == -1)
+		return -1;
+	d->is_serving = true;
+	return 0;
+}
+
+static void stop_rpc(struct daemon *d)
+{
+	if (d->is_serving) {
+		d->admin.draining = true;
+		health_set(d->health, d->rpc, NULL, false);
+	}
+	if (d->rpc)
+		rpc_drain(d->rpc, d->config->drain);
+}
+
 /* --- the whole --- */
 
 struct daemon *daemon_start(const struct config *config, struct err *err)
@@ -230,8 +248,8 @@ struct daemon *daemon_start(const struct config *config, struct err *err)
 
 	d->config = config;
 	if (open_tls(d, err) == -1 || open_store(d, err) == -1 ||
-	    open_controllers(d, err) == -1 || start_rpc(d, err) == -1 ||
-	    start_announces(d, err) == -1) {
+	    open_controllers(d, err) == -1 || open_rpc(d, err) == -1 ||
+	    start_announces(d, err) == -1 || start_rpc(d, err) == -1) {
 		daemon_stop(d);
 		return NULL;
 	}
@@ -245,16 +263,11 @@ struct daemon *daemon_start(const struct config *config, struct err *err)
 void daemon_stop(struct daemon *d)
 {
 	notify("STOPPING=1");
+	stop_rpc(d);
 	for (size_t i = 0; i < d->controllers.n; i++)
 		announce_stop(d->announces[i]);
-	if (d->is_serving) {
-		d->admin.draining = true;
-		health_set(d->health, d->rpc, NULL, false);
-	}
-	if (d->rpc) {
-		rpc_drain(d->rpc, d->config->drain);
+	if (d->rpc)
 		rpc_free(d->rpc);
-	}
 	health_free(d->health);
 	for (size_t i = 0; i < d->controllers.n; i++)
 		controller_close(d->controllers.items[i]);

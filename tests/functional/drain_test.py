@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """How the daemon stops and reloads, and what its clients see of it."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -138,6 +139,36 @@ class Stop(lib.Case):
             self.assertEqual(d.stop(), 0, d.log)
             for c in clients:
                 c.close()
+
+
+class Status(lib.Case):
+    def test_the_status_may_be_asked_for_from_the_start_to_the_end(self):
+        address = "127.0.0.1:%d" % lib.free_port()
+        answers = []
+        over = threading.Event()
+
+        def ask():
+            c = lib.Channel(address, grpc__max_reconnect_backoff_ms=10)
+            while not over.is_set():
+                with contextlib.suppress(grpc.RpcError):
+                    answers.append(c.unary(lib.ADMIN + "GetStatus"))
+            c.close()
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(10):
+            d = self.daemon(
+                "daemon.listen=" + address,
+                "controller.n1.plane=null",
+                "controller.n2.plane=null",
+            )
+            n = len(answers)
+            lib.wait_until(lambda: len(answers) > n + 50)
+            self.assertEqual(d.stop(), 0, d.log[-3000:])
+        over.set()
+        for thread in threads:
+            thread.join()
 
 
 class Reload(lib.Case):
