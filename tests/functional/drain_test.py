@@ -52,12 +52,12 @@ class Drain(lib.Case):
 
     def test_new_calls_are_unavailable_not_cancelled(self):
         d = self.daemon(TCP)
-        ends = []
+        answers, ends = [], []
 
         def hammer(channel):
             try:
                 while True:
-                    channel.entries()
+                    answers.append(channel.entries())
             except grpc.RpcError as e:
                 ends.append(e.code())
 
@@ -67,7 +67,7 @@ class Drain(lib.Case):
         ]
         for thread in threads:
             thread.start()
-        lib.wait_until(lambda: d.fds() > 12)
+        lib.wait_until(lambda: len(answers) > 200)
         self.assertEqual(d.stop(), 0)
         for thread in threads:
             thread.join()
