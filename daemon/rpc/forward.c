@@ -8,24 +8,21 @@
 
 #include "daemon/rpc/server.h"
 
-#include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <grpc/byte_buffer.h>
 #include <grpc/slice.h>
-#include <grpc/support/alloc.h>
 
 #include "daemon/log.h"
 #include "daemon/rpc/inflate.h"
+#include "daemon/rpc/metadata.h"
 #include "proto/lib/cleanup.h"
 #include "proto/lib/mem.h"
 
 #define LOG_COMPONENT "rpc"
 
-/* How often a call may be forwarded, and the metadata that counts. */
+/* How often a call may be forwarded. */
 #define MAX_HOPS 3
-#define HOPS_KEY "oim-hops"
 
 /* Messages on their way from one side to the other. */
 struct flow {
@@ -44,10 +41,9 @@ struct forward {
 	int refs; /* one for each batch under way, and one while we look */
 
 	struct flow requests;
-	bool begun;        /* headers have been sent up */
-	bool closed;       /* so has the end of the requests */
-	grpc_metadata *md; /* the last one is the hops */
-	size_t n_md;
+	bool begun;  /* headers have been sent up */
+	bool closed; /* so has the end of the requests */
+	struct metadata md;
 
 	struct flow replies;
 	struct tag headers_received, status_received;
@@ -78,8 +74,7 @@ static void unref(struct forward *f)
 	grpc_metadata_array_destroy(&f->headers);
 	grpc_metadata_array_destroy(&f->trailers);
 	grpc_slice_unref(f->message);
-	grpc_slice_unref(f->md[f->n_md - 1].value);
-	free(f->md);
+	metadata_clear(&f->md);
 	err_clear(&f->err);
 	f->down->forward = NULL;
 	call_unref(f->down);
@@ -213,27 +208,13 @@ static void on_request_sent(void *arg, bool ok)
 	unref(f);
 }
 
-/* Core takes more than it sends (RFC 9113, 8.2.1). */
-static bool is_legal(const grpc_metadata *md)
-{
-	return grpc_header_key_is_legal(md->key) &&
-	       (grpc_is_binary_header(md->key) ||
-		grpc_header_nonbin_value_is_legal(md->value));
-}
-
 /* The controller has done what it was asked to, so what cannot be passed on is
  * left out. */
 static void leave_out_illegal(struct forward *f, grpc_metadata_array *md)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < md->count; i++)
-		if (is_legal(&md->metadata[i]))
-			md->metadata[n++] = md->metadata[i];
-	if (n < md->count)
+	if (metadata_keep_legal(md))
 		log_warn("controller \"%s\" sent metadata that is not allowed",
 			 f->down->route.controller);
-	md->count = n;
 }
 
 /*
@@ -309,8 +290,8 @@ static void step_requests(struct forward *f)
 	fill(f, flow, f->down->grpc);
 	if (first) {
 		ops[n] = (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA};
-		ops[n].data.send_initial_metadata.count = f->n_md;
-		ops[n++].data.send_initial_metadata.metadata = f->md;
+		ops[n].data.send_initial_metadata.count = f->md.n;
+		ops[n++].data.send_initial_metadata.metadata = f->md.entries;
 		f->begun = true;
 	}
 	if (flow->out) {
@@ -412,51 +393,6 @@ void forward_cancelled(struct call *call)
 
 /* --- beginning --- */
 
-/* How often the call has been forwarded. */
-static unsigned long count_hops(const grpc_metadata_array *md)
-{
-	for (size_t i = 0; i < md->count; i++)
-		if (grpc_slice_str_cmp(md->metadata[i].key, HOPS_KEY) == 0) {
-			CLEANUP(cleanup_free)
-			char *text =
-				grpc_slice_to_c_string(md->metadata[i].value);
-
-			return strtoul(text, NULL, 10);
-		}
-	return 0;
-}
-
-static int check_metadata(const grpc_metadata_array *md, struct err *err)
-{
-	for (size_t i = 0; i < md->count; i++) {
-		CLEANUP(cleanup_free) char *key = NULL;
-
-		if (is_legal(&md->metadata[i]))
-			continue;
-		key = grpc_slice_to_c_string(md->metadata[i].key);
-		return err_set(
-			err, GRPC_STATUS_INVALID_ARGUMENT,
-			"the metadata \"%s\" is not allowed: values must be printable ASCII unless the key ends in -bin",
-			key);
-	}
-	return 0;
-}
-
-/* The client's metadata with the hops counted anew. */
-static void copy_metadata(struct forward *f, const grpc_metadata_array *from,
-			  unsigned long hops)
-{
-	char text[24];
-
-	f->md = mem_zalloc(from->count + 1, sizeof(*f->md));
-	for (size_t i = 0; i < from->count; i++)
-		if (grpc_slice_str_cmp(from->metadata[i].key, HOPS_KEY) != 0)
-			f->md[f->n_md++] = from->metadata[i];
-	snprintf(text, sizeof(text), "%lu", hops);
-	f->md[f->n_md].key = grpc_slice_from_static_string(HOPS_KEY);
-	f->md[f->n_md++].value = grpc_slice_from_copied_string(text);
-}
-
 static void set_tags(struct forward *f)
 {
 	f->requests.received = (struct tag){on_request, f};
@@ -481,7 +417,7 @@ static void begin(struct call *call, struct channel *channel,
 	grpc_metadata_array_init(&f->headers);
 	grpc_metadata_array_init(&f->trailers);
 	set_tags(f);
-	copy_metadata(f, &call->md, hops);
+	metadata_copy(&f->md, &call->md, hops);
 	f->up = grpc_channel_create_call(channel_grpc(channel), NULL, 0,
 					 loop_queue(call->server->rpc->loop),
 					 path, NULL, call->deadline, NULL);
@@ -500,14 +436,14 @@ void forward_call(struct call *call)
 {
 	CLEANUP(err_clear) struct err err = ERR_INIT;
 	const struct rpc_route *route = &call->route;
-	unsigned long hops = count_hops(&call->md);
+	unsigned long hops = metadata_hops(&call->md);
 	struct channel *channel = NULL;
 
 	if (hops >= MAX_HOPS)
 		err_set(&err, GRPC_STATUS_UNAVAILABLE,
 			"the call for controller \"%s\" was forwarded %lu times: registries point at each other",
 			route->controller, hops);
-	else if (check_metadata(&call->md, &err) == 0)
+	else if (metadata_check(&call->md, &err) == 0)
 		channel = channels_get(call->server->rpc->channels,
 				       route->controller, route->address,
 				       route->peer_name, &err);

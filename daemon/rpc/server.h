@@ -5,8 +5,10 @@
  * The insides of rpc, for its own files only: what a call is while it is being
  * served, and which file does which part of its life.
  *
- *	server.c   listens, accepts, finds the way of a call, stops
+ *	server.c   listens, accepts, finds the way of a call
+ *	drain.c    stops
  *	call.c     serves unary calls, and what all calls share
+ *	status.c   errors as clients get them
  *	stream.c   serves streaming calls
  *	forward.c  forwards
  *
@@ -146,6 +148,11 @@ struct call {
 	} stream;
 };
 
+/* --- drain.c --- */
+
+/* Ends all calls and connections of all servers. */
+void server_shut_all(struct rpc *rpc);
+
 /* --- call.c --- */
 
 /* A new or used call object, with nothing in it. */
@@ -168,12 +175,14 @@ void *call_decode(struct call *call, struct arena *a, grpc_byte_buffer *bytes,
 		  struct err *err);
 grpc_byte_buffer *call_encode(const ProtobufCMessage *message);
 
+/* Says at level debug how the call ended. */
+void call_log(const struct call *call, int code);
+
+/* --- status.c --- */
+
 /* Fills in the op that ends a call with err; once for a call, which keeps what
  * it points to. */
 void call_status_op(struct call *call, grpc_op *op, const struct err *err);
-
-/* Says at level debug how the call ended. */
-void call_log(const struct call *call, int code);
 
 /* --- stream.c --- */
 
