@@ -101,6 +101,14 @@ static void fail(struct forward *f, struct err *err)
 
 /* --- receiving --- */
 
+/* What is wrong with a reply is no fault of the client's. */
+static int blame_controller(const struct forward *f, struct err *err)
+{
+	if (err->code == GRPC_STATUS_INVALID_ARGUMENT)
+		err->code = GRPC_STATUS_INTERNAL;
+	return err_wrap(err, "controller \"%s\"", f->down->route.controller);
+}
+
 /*
  * A message leaves uncompressed: what the headers say of compression, which
  * core keeps to itself, is between two neighbours.
@@ -108,18 +116,13 @@ static void fail(struct forward *f, struct err *err)
 static int unpack(struct forward *f, struct flow *flow, struct err *err)
 {
 	bool is_reply = flow == &f->replies;
+	size_t max = is_reply ? RPC_MAX_REPLY : RPC_MAX_MESSAGE;
 	grpc_slice slice;
 
 	if (!inflate_is_needed(flow->slot))
 		return 0;
-	if (inflate_bytes(flow->slot,
-			  is_reply ? RPC_MAX_REPLY : RPC_MAX_MESSAGE, &slice,
-			  err) == -1) {
-		if (is_reply)
-			err_wrap(err, "controller \"%s\"",
-				 f->down->route.controller);
-		return -1;
-	}
+	if (inflate_bytes(flow->slot, max, &slice, err) == -1)
+		return is_reply ? blame_controller(f, err) : -1;
 	grpc_byte_buffer_destroy(flow->slot);
 	flow->slot = grpc_raw_byte_buffer_create(&slice, 1);
 	grpc_slice_unref(slice);

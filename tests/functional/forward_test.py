@@ -37,6 +37,46 @@ class Compression(Forward):
         received = client.stream("/t/Echo", sent, metadata=to_n1)
         self.assertEqual(list(received), sent)
 
+    def test_so_do_those_of_methods_that_are_served_here(self):
+        registry = self.daemon(TCP, "controller.here.plane=null")
+        n1 = self.controller(lambda call: [b"".join(call.requests)])
+        c = self.channel(registry, grpc__default_compression_algorithm=GZIP)
+        c.register("n1", n1.address)
+        method = lib.CONTROLLER + "UnmapVolume"
+        request = lib.message("v" * 1000)
+        reply = c.unary(method, request, metadata=to_n1)
+        self.assertEqual(reply, request)
+
+        raw = h2.connect(registry.address)
+        self.addCleanup(raw.close)
+        headers = h2.request_headers(method, *to_n1, ("grpc-encoding", "gzip"))
+        stream = raw.request(headers, h2.grpc_message(b"bad", compressed=True))
+        code, _ = raw.read_end(stream)
+        self.assertEqual(code, grpc.StatusCode.INVALID_ARGUMENT.value[0])
+
+    def test_a_reply_that_is_not_what_it_says_is_named(self):
+        self.start()
+        self.n1.stop()
+        listener = socket.create_server(
+            ("127.0.0.1", int(self.n1.address.split(":")[1]))
+        )
+        self.addCleanup(listener.close)
+        call = self.client.start("/t/Any", b"", metadata=to_n1)
+        n1 = h2.accept(listener)
+        self.addCleanup(n1.close)
+        stream = n1.read_until(lambda f: f.type == h2.DATA).stream
+        headers = h2.encode(
+            [
+                (":status", "200"),
+                ("content-type", "application/grpc"),
+                ("grpc-encoding", "gzip"),
+            ]
+        )
+        n1.send(h2.HEADERS, h2.END_HEADERS, stream, headers)
+        n1.data(stream, h2.grpc_message(b"bad", compressed=True))
+        with self.assertFails("INTERNAL", 'controller "n1": the message'):
+            call.result()
+
 
 class Ids(Forward):
     """Which controller a call is for."""
