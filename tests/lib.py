@@ -11,8 +11,9 @@ then does not exit with 0, or has something to say from a sanitizer, fails the
 test. Nothing waits for a time to pass: wait_until() waits for an event and
 gives up after PATIENCE seconds.
 
-main() prints "ok N - claim" for each test and "# passed N failed M skipped K"
-at the end. Exit status: 0, 1 if something failed, 77 if all was skipped.
+main() prints "ok N - claim" or "not ok N - claim" for each test, as tests/run
+wants them, and "# passed N failed M skipped K" at the end. Exit status: 0, 1 if
+something failed, 77 if all was skipped.
 """
 
 import concurrent.futures
@@ -486,9 +487,10 @@ class Gate:
         self.cut()
 
 
-def hang_up(s):
+def hang_up(s, how=socket.SHUT_RDWR):
+    """Although the other end may have done so."""
     with contextlib.suppress(OSError):
-        s.shutdown(socket.SHUT_RDWR)
+        s.shutdown(how)
 
 
 class ControllerProcess:
@@ -712,7 +714,7 @@ class Result(unittest.TestResult):
 
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
-        self._print(test, "ok", " # skip " + reason)
+        self._print(test, "ok", " # SKIP " + reason)
 
 
 def main():

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """How the daemon stops and reloads, and what its clients see of it."""
 
 import contextlib

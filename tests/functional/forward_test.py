@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """Calls that are forwarded to controllers."""
 
 import os

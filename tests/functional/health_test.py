@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """grpc.health.v1.Health, as load balancers and operators ask it."""
 
 import os

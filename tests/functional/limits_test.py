@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """What peers may ask for, and what is left of it when they are done."""
 
 import itertools

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """What the daemon listens on, what it leaves alone, and who is at the end."""
 
 import grp

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """gRPC and HTTP/2 as clients speak them, well and badly."""
 
 import contextlib
@@ -269,12 +269,12 @@ class Nonsense(Raw):
     """What is not gRPC at all: it goes away, the daemon does not."""
 
     def send(self, data):
-        with socket.create_connection(
-            self.registry.address.split(":"), timeout=lib.PATIENCE
-        ) as s:
-            s.sendall(data)
-            s.shutdown(socket.SHUT_WR)
+        """Until the daemon hangs up, or has read it all."""
+        address = self.registry.address.split(":")
+        with socket.create_connection(address, timeout=lib.PATIENCE) as s:
             with contextlib.suppress(ConnectionError):
+                s.sendall(data)
+                lib.hang_up(s, socket.SHUT_WR)
                 while s.recv(65536):
                     pass
 

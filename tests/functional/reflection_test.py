@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """Server reflection, checked with protobuf's own descriptors, and grpcurl."""
 
 import functools
@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -162,25 +161,33 @@ class Reflection(lib.Case):
         self.ask(*[lib.field(SYMBOL, "oim.v0.Registry")] * 500)
 
 
+GRPCURL = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.1"
+
+
 @functools.cache
 def find_grpcurl():
-    """Where it is, perhaps because it has just been built; or None."""
+    """Where it is, or None. If go is here it is built, once for all runs."""
     path = shutil.which("grpcurl")
     if path or not shutil.which("go"):
         return path
-    directory = tempfile.mkdtemp(prefix="oim-test-")
-    unittest.addModuleCleanup(shutil.rmtree, directory, ignore_errors=True)
-    try:
-        subprocess.run(
-            ["go", "install", "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.1"],
-            env={**os.environ, "GOPATH": directory, "GOFLAGS": "-modcacherw"},
-            check=True,
-            capture_output=True,
-            timeout=150,
-        )
-    except subprocess.SubprocessError:
-        return None
-    return directory + "/bin/grpcurl"
+    path = os.path.join(lib.ROOT, "build", "grpcurl")
+    if not os.path.exists(path):
+        with tempfile.TemporaryDirectory(prefix="oim-test-") as directory:
+            env = {"GOPATH": directory, "GOFLAGS": "-modcacherw"}
+            try:
+                subprocess.run(
+                    ["go", "install", GRPCURL],
+                    env={**os.environ, **env},
+                    check=True,
+                    capture_output=True,
+                    timeout=150,
+                )
+            except subprocess.SubprocessError:
+                return None
+            own = "%s.%d" % (path, os.getpid())
+            shutil.copy(directory + "/bin/grpcurl", own)
+            os.rename(own, path)
+    return path
 
 
 class Grpcurl(lib.Case):

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """Forwarded streams: all shapes, large, slow, many, and broken off."""
 
 import os

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """Mutual TLS: who gets in, who may do what, and certificates that change."""
 
 import os
