@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <search.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,12 +38,13 @@ static int compare(const void *a, const void *b)
 int lock_take(struct locks *l, const char *id, struct err *err)
 {
 	char *key = mem_strdup(id);
-	char **node;
+	bool is_ours;
 
 	pthread_mutex_lock(&l->mu);
-	node = tsearch(key, &l->taken, compare);
+	/* A node's place may change with any that is deleted. */
+	is_ours = *(char **)tsearch(key, &l->taken, compare) == key;
 	pthread_mutex_unlock(&l->mu);
-	if (*node == key)
+	if (is_ours)
 		return 0;
 	free(key);
 	err_set(err, GRPC_STATUS_ABORTED,
