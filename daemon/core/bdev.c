@@ -3,6 +3,7 @@
 #include "daemon/core/bdev.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,25 +108,34 @@ int bdev_check(struct controller *c, const char *name, struct err *err)
 
 /* --- creating --- */
 
-/* Counts the bdev in, if there is room for it. */
-static int reserve(struct controller *c, const char *name, uint64_t size,
-		   struct err *err)
+static int refuse_size(const struct controller *c, const char *name,
+		       uint64_t size, uint64_t used, struct err *err)
 {
-	uint64_t used = c->malloc_used += size;
-	CLEANUP(cleanup_free) char *want = NULL, *have = NULL, *limit = NULL;
+	CLEANUP(cleanup_free) char *want = units_format_size(size);
+	CLEANUP(cleanup_free) char *have = units_format_size(used);
+	CLEANUP(cleanup_free) char *limit = units_format_size(c->malloc_limit);
 
-	if (used <= c->malloc_limit)
-		return 0;
-	c->malloc_used -= size;
-	want = units_format_size(size);
-	have = units_format_size(used - size);
-	limit = units_format_size(c->malloc_limit);
 	err_set(err, GRPC_STATUS_RESOURCE_EXHAUSTED,
 		"no room for malloc bdev \"%s\" of %s: %s of %s are in use",
 		name, want, have, limit);
 	return err_hint(err,
 			"the limit is controller.%s.malloc-limit of the daemon",
 			c->id);
+}
+
+/* Counts the bdev in, if there is room for it. What does not fit is never
+ * counted, not for a moment: it would stand in the way of others. */
+static int reserve(struct controller *c, const char *name, uint64_t size,
+		   struct err *err)
+{
+	uint64_t used = c->malloc_used;
+
+	do {
+		if (used > c->malloc_limit || size > c->malloc_limit - used)
+			return refuse_size(c, name, size, used, err);
+	} while (!atomic_compare_exchange_weak(&c->malloc_used, &used,
+					       used + size));
+	return 0;
 }
 
 static int make(struct controller *c, Oim__State__V1__BDev *b, struct arena *a,
@@ -171,8 +181,9 @@ static int create(struct controller *c, const char *name, uint64_t size,
 	if (reserve(c, name, size, err) == -1)
 		return -1;
 	if (put(c, &b, CREATING, a, err) == -1) {
-		/* The record may be there all the same, and is harmless. */
-		c->malloc_used -= size;
+		/* What may be there all the same counts. */
+		if (err->code != GRPC_STATUS_UNAVAILABLE)
+			c->malloc_used -= size;
 		return -1;
 	}
 	if (make(c, &b, a, err) == 0)

@@ -1,0 +1,125 @@
+#ifndef OIM_TESTS_FAULTY_STORE_H
+#define OIM_TESTS_FAULTY_STORE_H
+
+/*
+ * A store that fails when a test wants it to, in front of a real one: any of
+ * its writes, reads, or all that follow.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "daemon/store/store.h"
+#include "proto/lib/arena.h"
+#include "proto/lib/err.h"
+
+enum faulty_kind {
+	FAULTY_FULL = 1, /* RESOURCE_EXHAUSTED: not done */
+	FAULTY_LOST,     /* UNAVAILABLE: not done, as it turns out */
+	FAULTY_UNKNOWN,  /* UNAVAILABLE: done, as it turns out */
+};
+
+struct faulty_store {
+	struct store store;
+	struct store *disk;
+	unsigned writes;       /* that were asked for */
+	unsigned fails_at;     /* the write that fails, from 1; 0: none */
+	bool stays_broken;     /* and all that come after it */
+	enum faulty_kind kind; /* of that failure */
+	bool is_unreadable;
+};
+
+static inline int faulty_read(struct faulty_store *f, struct err *err)
+{
+	if (!f->is_unreadable)
+		return 0;
+	return err_set(err, GRPC_STATUS_UNAVAILABLE, "the store is away");
+}
+
+static inline int faulty_get(struct store *s, const char *key, struct arena *a,
+			     struct store_kv *kv, struct err *err)
+{
+	struct faulty_store *f = (struct faulty_store *)s;
+
+	return faulty_read(f, err) == -1 ? -1
+					 : store_get(f->disk, key, a, kv, err);
+}
+
+static inline int faulty_range(struct store *s, const char *prefix,
+			       const char *after, size_t limit, struct arena *a,
+			       struct store_list *list, struct err *err)
+{
+	struct faulty_store *f = (struct faulty_store *)s;
+
+	if (faulty_read(f, err) == -1)
+		return -1;
+	return store_range(f->disk, prefix, after, limit, a, list, err);
+}
+
+static inline int faulty_each(struct store *s, const char *prefix,
+			      bool (*visit)(void *arg,
+					    const struct store_kv *kv),
+			      void *arg, struct err *err)
+{
+	struct faulty_store *f = (struct faulty_store *)s;
+
+	if (faulty_read(f, err) == -1)
+		return -1;
+	return store_each(f->disk, prefix, visit, arg, err);
+}
+
+static inline bool faulty_is_due(const struct faulty_store *f)
+{
+	if (!f->fails_at || f->writes < f->fails_at)
+		return false;
+	return f->stays_broken || f->writes == f->fails_at;
+}
+
+static inline void faulty_submit(struct store *s, struct store_txn *txn)
+{
+	struct faulty_store *f = (struct faulty_store *)s;
+	struct store_txn copy = *txn;
+
+	f->writes++;
+	if (!faulty_is_due(f)) {
+		store_submit(f->disk, txn);
+		return;
+	}
+	/* only the first failure is of that kind: then the store is down */
+	if (f->kind == FAULTY_UNKNOWN && f->writes == f->fails_at)
+		store_commit(f->disk, &copy, &txn->err);
+	txn->result = STORE_FAILED;
+	err_clear(&txn->err);
+	err_set(&txn->err,
+		f->kind == FAULTY_FULL ? GRPC_STATUS_RESOURCE_EXHAUSTED
+				       : GRPC_STATUS_UNAVAILABLE,
+		"the write has failed");
+	txn->done(txn);
+}
+
+static const struct store_engine faulty_engine = {
+	.name = "faulty",
+	.embedded = true,
+	.get = faulty_get,
+	.range = faulty_range,
+	.each = faulty_each,
+	.submit = faulty_submit,
+};
+
+/* From the n-th write from now on. */
+static inline void faulty_break(struct faulty_store *f, unsigned n,
+				enum faulty_kind kind, bool stays_broken)
+{
+	f->writes = 0;
+	f->fails_at = n;
+	f->kind = kind;
+	f->stays_broken = stays_broken;
+}
+
+static inline void faulty_mend(struct faulty_store *f)
+{
+	f->writes = f->fails_at = 0;
+	f->stays_broken = f->is_unreadable = false;
+}
+
+#endif
