@@ -82,6 +82,14 @@ int bdev_find(struct controller *c, const char *name, struct arena *a,
 	return rc == 1 && (*bdev)->state != READY ? 0 : rc;
 }
 
+int bdev_exists(struct controller *c, const char *name, struct err *err)
+{
+	CLEANUP(cleanup_arena) struct arena *a = arena_new();
+	Oim__State__V1__BDev *b;
+
+	return get(c, name, a, &b, err);
+}
+
 int bdev_check(struct controller *c, const char *name, struct err *err)
 {
 	CLEANUP(cleanup_arena) struct arena *a = arena_new();

@@ -34,6 +34,9 @@ int bdev_check(struct controller *c, const char *name, struct err *err);
 int bdev_find(struct controller *c, const char *name, struct arena *a,
 	      Oim__State__V1__BDev **bdev, struct err *err);
 
+/* Whether a bdev of that name is recorded, in whatever state: 1, 0, -1. */
+int bdev_exists(struct controller *c, const char *name, struct err *err);
+
 /* Those that are ready, by name, in the arena. */
 int bdev_list(struct controller *c, struct arena *a,
 	      Oim__State__V1__BDev ***bdevs, size_t *n, struct err *err);

@@ -106,20 +106,35 @@ static bool is_ceph(const Oim__State__V1__Mapping *m)
 	return m->ceph != NULL;
 }
 
+/* The disk of a volume that was being unmapped is held: nothing has changed,
+ * and nothing shall seem to have. */
+static void keep(struct work *w, Oim__State__V1__Mapping *m)
+{
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+
+	if (put(w, m, ATTACHED, &err) == -1)
+		log_warn("mapping \"%s\" stays recorded as being detached: %s",
+			 w->volume, err.msg);
+}
+
 /* Takes away all that a mapping made, and its record. */
-static int take_away(struct work *w, const Oim__State__V1__Mapping *m,
+static int take_away(struct work *w, Oim__State__V1__Mapping *m,
 		     struct err *err)
 {
 	if (*m->token &&
-	    plane_detach(w->c->plane, w->name, m->token, err) == -1)
+	    plane_detach(w->c->plane, w->name, m->token, err) == -1) {
+		if (err->code == GRPC_STATUS_FAILED_PRECONDITION &&
+		    m->state == DETACHING)
+			keep(w, m);
 		return -1;
+	}
 	/* A malloc bdev keeps its data; of Ceph it was only a handle. */
 	if (is_ceph(m) && plane_remove(w->c->plane, w->name, err) == -1)
 		return -1;
 	return drop(w, err);
 }
 
-static void undo(struct work *w, const Oim__State__V1__Mapping *m)
+static void undo(struct work *w, Oim__State__V1__Mapping *m)
 {
 	CLEANUP(err_clear) struct err err = ERR_INIT;
 
@@ -196,20 +211,23 @@ static int provide_bdev(struct work *w, Oim__State__V1__Mapping *m,
 
 /* --- mapping --- */
 
-static int check_bdev(struct work *w, const struct mapping_params *params,
-		      struct err *err)
+static int check_ceph(struct work *w, struct err *err)
+{
+	int found = bdev_exists(w->c, w->volume, err);
+
+	if (found != 1)
+		return found;
+	return err_set(err, GRPC_STATUS_ALREADY_EXISTS,
+		       "\"%s\" is a malloc bdev, not a Ceph volume", w->volume);
+}
+
+static int check_malloc(struct work *w, struct err *err)
 {
 	Oim__State__V1__BDev *b;
 	int found = bdev_find(w->c, w->volume, w->arena, &b, err);
 
-	if (found == -1)
-		return -1;
-	if (params->ceph && found)
-		return err_set(err, GRPC_STATUS_ALREADY_EXISTS,
-			       "\"%s\" is a malloc bdev, not a Ceph volume",
-			       w->volume);
-	if (params->ceph || found)
-		return 0;
+	if (found)
+		return found == 1 ? 0 : -1;
 	err_set(err, GRPC_STATUS_NOT_FOUND, "there is no malloc bdev \"%s\"",
 		w->volume);
 	return err_hint(err, "provision it first");
@@ -237,7 +255,7 @@ static int map_anew(struct work *w, const struct mapping_params *params,
 {
 	Oim__State__V1__Mapping *m;
 
-	if (check_bdev(w, params, err) == -1)
+	if ((params->ceph ? check_ceph : check_malloc)(w, err) == -1)
 		return -1;
 	m = *mapping = new_record(w, params);
 	w->changed = true;
@@ -332,24 +350,15 @@ int mapping_map(struct controller *c, const struct op *op, const char *volume,
 
 static int unmap(struct work *w, struct err *err)
 {
-	CLEANUP(err_clear) struct err again = ERR_INIT;
 	Oim__State__V1__Mapping *m;
 	int found = get(w, &m, err);
-	bool was_attached = found == 1 && m->state == ATTACHED;
 
 	if (found != 1)
 		return found;
 	w->changed = true;
-	if (was_attached && put(w, m, DETACHING, err) == -1)
+	if (m->state == ATTACHED && put(w, m, DETACHING, err) == -1)
 		return -1;
-	if (take_away(w, m, err) == 0)
-		return 0;
-	/* It is held: nothing has changed, and nothing shall seem to have. */
-	if (err->code == GRPC_STATUS_FAILED_PRECONDITION && was_attached &&
-	    put(w, m, ATTACHED, &again) == -1)
-		log_warn("mapping \"%s\" stays recorded as being detached: %s",
-			 w->volume, again.msg);
-	return -1;
+	return take_away(w, m, err);
 }
 
 int mapping_unmap(struct controller *c, const struct op *op, const char *volume,
@@ -379,6 +388,7 @@ static const char *settle(struct work *w, Oim__State__V1__Mapping *m,
 	const char *epoch = plane_epoch(w->c->plane,
 					is_ceph(m) ? PLANE_CEPH : PLANE_MALLOC);
 	enum plane_state state;
+	const char *action;
 
 	if (*m->epoch && (!epoch || strcmp(m->epoch, epoch) != 0)) {
 		drop(w, err);
@@ -392,15 +402,13 @@ static const char *settle(struct work *w, Oim__State__V1__Mapping *m,
 		attach_again(w, m, err);
 		return "attach volume again";
 	}
-	take_away(w, m, err);
-	if (err->code == GRPC_STATUS_FAILED_PRECONDITION &&
-	    m->state == DETACHING) {
+	action = m->state == DETACHING ? "unmap volume, half done"
+				       : "take back mapping, half done";
+	if (take_away(w, m, err) == -1 && m->state == ATTACHED) {
 		err_clear(err);
-		put(w, m, ATTACHED, err);
 		return NULL;
 	}
-	return m->state == DETACHING ? "unmap volume, half done"
-				     : "take back mapping, half done";
+	return action;
 }
 
 int mapping_recover(struct controller *c, struct err *err)
