@@ -16,8 +16,8 @@
 #define PREFIX  "controllers/"
 #define ADDRESS "/address"
 
-/* Bytes of a path, so that it fits into a key. */
-#define MAX_PATH (STORE_MAX_KEY - (sizeof(PREFIX) - 1))
+/* Bytes of a path, so that it fits into a key with a slash behind it. */
+#define MAX_PATH (STORE_MAX_KEY - sizeof(PREFIX))
 
 struct registry {
 	struct store *store;
@@ -96,11 +96,16 @@ static const char *id_of_path(const char *path, struct arena *a)
 int registry_find(struct registry *r, const char *id, struct arena *a,
 		  const char **address, struct err *err)
 {
-	char *key = arena_printf(a, PREFIX "%s" ADDRESS, id);
+	CLEANUP(err_clear) struct err ignored = ERR_INIT;
 	Oim__State__V1__RegistryEntry *entry;
 	struct store_kv kv;
-	int rc = store_get(r->store, key, a, &kv, err);
+	int rc;
 
+	/* "a/b/address" is a value of "a". */
+	if (id_check(id, "controller id", &ignored) == -1)
+		return 0;
+	rc = store_get(r->store, arena_printf(a, PREFIX "%s" ADDRESS, id), a,
+		       &kv, err);
 	if (rc != 1)
 		return rc;
 	entry = arena_unpack(a, &oim__state__v1__registry_entry__descriptor,
