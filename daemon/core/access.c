@@ -64,8 +64,7 @@ static int refuse(const struct caller *caller, struct err *err,
 int access_read(const struct caller *caller, struct err *err)
 {
 	if (is_admin(caller) || has_role(caller, "user") ||
-	    has_role(caller, "controller") || has_role(caller, "host") ||
-	    caller_has_name(caller, "component.registry"))
+	    has_role(caller, "controller") || has_role(caller, "host"))
 		return 0;
 	return refuse(caller, err, "read anything here");
 }
