@@ -16,6 +16,9 @@
 
 #define DEFAULT_FILE "/etc/oim/oimd.conf"
 
+/* So that it can be added up. */
+#define MAX_DURATION (365 * 86400 * UNITS_SECOND)
+
 static const struct conf_key known[] = {
 	{"daemon", "listen", CONF_LIST,
 	 "addresses to listen on: unix:/path, host:port"},
@@ -115,6 +118,49 @@ static int bad_value(const struct config *c, const char *section,
 		       name ? "." : "", name ? name : "", key, value, right);
 }
 
+/* *ns keeps what it is if the key is not set. */
+static int get_duration(const struct config *c, const char *section,
+			const char *name, const char *key, int64_t min,
+			int64_t *ns, struct err *err)
+{
+	CLEANUP(cleanup_free) char *least = units_format_duration(min);
+	CLEANUP(cleanup_free)
+	char *right = mem_printf("must be from %s to 365d", least);
+
+	if (conf_get_duration(c->conf, section, name, key, ns, err) == -1)
+		return -1;
+	if (*ns >= min && *ns <= MAX_DURATION)
+		return 0;
+	return bad_value(c, section, name, key, right, err);
+}
+
+struct origin {
+	const char *value; /* one of the conf's own strings */
+	const char *text;
+};
+
+static void match_origin(void *arg, const char *section, const char *name,
+			 const char *key, const char *value, const char *origin)
+{
+	struct origin *o = arg;
+
+	(void)section;
+	(void)name;
+	(void)key;
+	if (value == o->value)
+		o->text = origin;
+}
+
+/* Says of an error which address of the list it is about. */
+static int bad_listen(const struct config *c, const char *address,
+		      struct err *err)
+{
+	struct origin o = {address, "default"};
+
+	conf_each(c->conf, match_origin, &o);
+	return err_wrap(err, "%s: daemon.listen", o.text);
+}
+
 static int check_listen(const struct config *c, struct err *err)
 {
 	size_t n = 0;
@@ -128,17 +174,15 @@ static int check_listen(const struct config *c, struct err *err)
 		CLEANUP(address_clear) struct address a = {0};
 
 		rc = address_parse_listen(c->listen[i], &a, err);
-		if (rc == -1) {
-			err_wrap(err, "daemon.listen");
-			break;
-		}
-		seen[i] = address_format(&a);
-		for (size_t k = 0; k < i; k++)
+		if (rc == 0)
+			seen[i] = address_format(&a);
+		for (size_t k = 0; k < i && rc == 0; k++)
 			if (strcmp(seen[k], seen[i]) == 0 &&
 			    (a.kind == ADDRESS_UNIX || a.port))
 				rc = err_set(err, GRPC_STATUS_INVALID_ARGUMENT,
-					     "daemon.listen has %s twice",
-					     seen[i]);
+					     "%s is there twice", seen[i]);
+		if (rc == -1)
+			bad_listen(c, c->listen[i], err);
 	}
 	for (size_t i = 0; i < n; i++)
 		free(seen[i]);
@@ -161,8 +205,7 @@ static int read_daemon(struct config *c, struct err *err)
 	    conf_get_bool(c->conf, "daemon", NULL, "plaintext", &c->plaintext,
 			  err) == -1)
 		return -1;
-	return conf_get_duration(c->conf, "daemon", NULL, "drain", &c->drain,
-				 err);
+	return get_duration(c, "daemon", NULL, "drain", 0, &c->drain, err);
 }
 
 static int read_store(struct config *c, struct err *err)
@@ -246,7 +289,7 @@ static int read_controller(struct config *c, const char *id, bool is_default,
 	const char *name;
 
 	if (id_check(id, "controller id", err) == -1)
-		return -1;
+		return err_wrap(err, "[controller \"%s\"]", id);
 	c->n_controllers++;
 	*k = (struct config_controller){
 		.id = is_default ? own(c, mem_strdup(id)) : id,
@@ -261,12 +304,9 @@ static int read_controller(struct config *c, const char *id, bool is_default,
 	if (!k->memory_dir)
 		k->memory_dir = own(c, default_memory_dir(id));
 	name = section_of(c, id, "interval");
-	if (conf_get_duration(conf, "controller", name, "interval",
-			      &k->interval, err) == -1)
+	if (get_duration(c, "controller", name, "interval", UNITS_SECOND / 10,
+			 &k->interval, err) == -1)
 		return -1;
-	if (k->interval < UNITS_SECOND / 10)
-		return bad_value(c, "controller", name, "interval",
-				 "at least 100ms", err);
 	name = section_of(c, id, "malloc-limit");
 	return conf_get_size(conf, "controller", name, "malloc-limit",
 			     &k->malloc_limit, err);

@@ -1,0 +1,692 @@
+/* The daemon's configuration: defaults, sources, and what is refused. */
+
+#include "daemon/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <ftw.h>
+
+#include "proto/lib/cleanup.h"
+#include "proto/lib/id.h"
+#include "proto/lib/mem.h"
+#include "proto/lib/units.h"
+
+/* A directory for files of a test. */
+static char dir[] = "/tmp/oim-config-XXXXXX";
+
+static int setup(void **state)
+{
+	(void)state;
+	memcpy(dir + sizeof(dir) - 7, "XXXXXX", 6);
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type,
+			struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	return nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Writes a file of the directory; its path, to be freed. */
+static char *write_file(const char *name, const char *text)
+{
+	char *path = mem_printf("%s/%s", dir, name);
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+	return path;
+}
+
+/* Settings as --set gives them. */
+#define SET(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define NO_SET   ((const char *const[]){NULL})
+
+static struct config *must_read(const char *path, const char *const *settings)
+{
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+	struct config *c = config_read(path, settings, &err);
+
+	if (!c)
+		fail_msg("%s", err.msg);
+	return c;
+}
+
+static struct config *must_set(const char *const *settings)
+{
+	return must_read("/dev/null", settings);
+}
+
+/* That file and these settings are refused with all of that text. */
+static void assert_file_refused(const char *path, const char *const *settings,
+				const char *text)
+{
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+	CLEANUP(cleanup_config)
+	struct config *c = config_read(path, settings, &err);
+
+	if (c)
+		fail_msg("accepted; should say \"%s\"", text);
+	assert_int_equal(err.code, GRPC_STATUS_INVALID_ARGUMENT);
+	if (!strstr(err.msg, text))
+		fail_msg("\"%s\" does not say \"%s\"", err.msg, text);
+}
+
+static void assert_refused(const char *const *settings, const char *text)
+{
+	assert_file_refused("/dev/null", settings, text);
+}
+
+static char *host_name(void)
+{
+	char *host = mem_alloc(256);
+
+	assert_int_equal(gethostname(host, 256), 0);
+	return host;
+}
+
+/* --- defaults --- */
+
+static void test_an_empty_configuration_of_root_is_complete(void **state)
+{
+	CLEANUP(cleanup_config) struct config *c = NULL;
+	CLEANUP(cleanup_free) char *host = host_name();
+	CLEANUP(cleanup_free)
+	char *memory = mem_printf("/dev/shm/oim/%s", host);
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("skipped: needs root\n");
+		skip();
+	}
+	c = must_set(NO_SET);
+	assert_string_equal(c->listen[0], "unix:/run/oim/oimd.sock");
+	assert_null(c->listen[1]);
+	assert_string_equal(c->run_dir, "/run/oim");
+	assert_string_equal(c->state_dir, "/var/lib/oim");
+	assert_string_equal(c->store_path, "/var/lib/oim/store");
+	assert_int_equal(c->n_controllers, 1);
+	assert_string_equal(c->controllers[0].id, host);
+	assert_string_equal(c->controllers[0].memory_dir, memory);
+}
+
+static void test_what_nobody_sets_has_its_default(void **state)
+{
+	CLEANUP(cleanup_config) struct config *c = must_set(NO_SET);
+
+	(void)state;
+	assert_false(c->plaintext);
+	assert_true(c->registry);
+	assert_null(c->tls.ca);
+	assert_int_equal(c->log_level, LOG_LEVEL_INFO);
+	assert_int_equal(c->log_format, LOG_FORMAT_TEXT);
+	assert_int_equal(c->drain, 10 * UNITS_SECOND);
+	assert_string_equal(c->controllers[0].plane, "kernel");
+	assert_null(c->controllers[0].registry);
+	assert_null(c->controllers[0].address);
+	assert_int_equal(c->controllers[0].interval, 60 * UNITS_SECOND);
+	assert_int_equal(c->controllers[0].malloc_limit, 0);
+}
+
+static void test_other_users_have_their_own_directories(void **state)
+{
+	CLEANUP(cleanup_config) struct config *c = NULL;
+	CLEANUP(cleanup_free) char *memory = NULL;
+	CLEANUP(cleanup_free) char *host = host_name();
+	uid_t uid = geteuid() ? geteuid() : 65534;
+
+	(void)state;
+	assert_int_equal(seteuid(uid), 0);
+	setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
+	setenv("XDG_STATE_HOME", "/home/u/state", 1);
+	c = must_set(NO_SET);
+	assert_int_equal(seteuid(getuid()), 0);
+	memory = mem_printf("/dev/shm/oim-%u/%s", (unsigned)uid, host);
+	assert_string_equal(c->listen[0], "unix:/run/user/7/oim/oimd.sock");
+	assert_string_equal(c->store_path, "/home/u/state/oim/store");
+	assert_string_equal(c->controllers[0].memory_dir, memory);
+}
+
+static void test_without_xdg_directories_the_usual_ones_are_used(void **state)
+{
+	CLEANUP(cleanup_config) struct config *c = NULL;
+	CLEANUP(cleanup_free) char *listen = NULL;
+	CLEANUP(cleanup_free) char *home = mem_strdup(getenv("HOME"));
+	uid_t uid = geteuid() ? geteuid() : 65534;
+
+	(void)state;
+	unsetenv("XDG_RUNTIME_DIR");
+	setenv("XDG_STATE_HOME", "relative", 1);
+	setenv("HOME", "/home/u", 1);
+	assert_int_equal(seteuid(uid), 0);
+	c = must_set(NO_SET);
+	assert_int_equal(seteuid(getuid()), 0);
+	if (home)
+		setenv("HOME", home, 1);
+	unsetenv("XDG_STATE_HOME");
+	listen = mem_printf("unix:/tmp/oim-%u/oimd.sock", (unsigned)uid);
+	assert_string_equal(c->listen[0], listen);
+	assert_string_equal(c->store_path, "/home/u/.local/state/oim/store");
+}
+
+/* --- directories that are set --- */
+
+static void test_the_default_socket_is_in_the_run_dir(void **state)
+{
+	CLEANUP(cleanup_config)
+	struct config *c = must_set(SET("daemon.run-dir=/r"));
+
+	(void)state;
+	assert_string_equal(c->listen[0], "unix:/r/oimd.sock");
+	assert_string_equal(c->run_dir, "/r");
+}
+
+static void test_the_store_is_in_the_state_dir_unless_it_has_a_path(
+	void **state)
+{
+	CLEANUP(cleanup_config)
+	struct config *c = must_set(SET("daemon.state-dir=/s"));
+	CLEANUP(cleanup_config)
+	struct config *p = must_set(SET("store.path=/p", "store.engine=lmdb"));
+
+	(void)state;
+	assert_string_equal(c->store_path, "/s/store");
+	assert_string_equal(p->store_path, "/p");
+}
+
+static void test_a_directory_that_is_not_needed_is_not_made(void **state)
+{
+	CLEANUP(cleanup_config)
+	struct config *c =
+		must_set(SET("daemon.listen=unix:/x", "store.path=/p"));
+
+	(void)state;
+	assert_null(c->run_dir);
+	assert_null(c->state_dir);
+}
+
+static void test_the_memory_dir_is_named_after_the_controller(void **state)
+{
+	CLEANUP(cleanup_config)
+	struct config *c = must_set(SET("controller.a b.plane=null",
+					"controller.k1.memory-dir=/m",
+					"controller.k2.plane=null"));
+	char name[ID_FILE_NAME_SIZE];
+
+	(void)state;
+	assert_int_equal(c->n_controllers, 3);
+	assert_non_null(strstr(c->controllers[0].memory_dir,
+			       id_file_name("a b", name)));
+	assert_string_equal(c->controllers[1].memory_dir, "/m");
+	assert_non_null(strstr(c->controllers[2].memory_dir, "/k2"));
+}
+
+/* --- controllers --- */
+
+static void test_the_default_controller_gives_way_to_any_section(void **state)
+{
+	CLEANUP(cleanup_free)
+	char *path = write_file("a.conf", "[controller \"k1\"]\n");
+	CLEANUP(cleanup_config) struct config *c = must_read(path, NO_SET);
+
+	(void)state;
+	assert_int_equal(c->n_controllers, 1);
+	assert_string_equal(c->controllers[0].id, "k1");
+}
+
+static void test_the_default_controller_can_be_switched_off(void **state)
+{
+	CLEANUP(cleanup_config)
+	struct config *none = must_set(SET("controller.enabled=no"));
+	CLEANUP(cleanup_config)
+	struct config *one = must_set(
+		SET("controller.enabled=no", "controller.k1.plane=null"));
+
+	(void)state;
+	assert_int_equal(none->n_controllers, 0);
+	assert_int_equal(one->n_controllers, 1);
+}
+
+static void test_controllers_come_in_the_order_of_their_ids(void **state)
+{
+	CLEANUP(cleanup_config)
+	struct config *c = must_set(
+		SET("controller.b.plane=null", "controller.a.b.plane=null",
+		    "controller.a-.plane=null", "controller.a.plane=null"));
+
+	(void)state;
+	assert_int_equal(c->n_controllers, 4);
+	assert_string_equal(c->controllers[0].id, "a");
+	assert_string_equal(c->controllers[1].id, "a-");
+	assert_string_equal(c->controllers[2].id, "a.b");
+	assert_string_equal(c->controllers[3].id, "b");
+}
+
+static void test_a_controller_has_what_is_set_for_it_or_else_for_all(
+	void **state)
+{
+	CLEANUP(cleanup_config)
+	struct config *c = must_set(
+		SET("controller.plane=null", "controller.registry=unix:/r",
+		    "controller.interval=5s", "controller.malloc-limit=1M",
+		    "controller.a.plane=kernel", "controller.a.interval=7s",
+		    "controller.a.address=dns:///a:1",
+		    "controller.b.registry=unix:/s",
+		    "controller.b.malloc-limit=2M"));
+
+	(void)state;
+	assert_string_equal(c->controllers[0].plane, "kernel");
+	assert_string_equal(c->controllers[0].registry, "unix:/r");
+	assert_string_equal(c->controllers[0].address, "dns:///a:1");
+	assert_int_equal(c->controllers[0].interval, 7 * UNITS_SECOND);
+	assert_int_equal(c->controllers[0].malloc_limit, 1 << 20);
+	assert_string_equal(c->controllers[1].plane, "null");
+	assert_string_equal(c->controllers[1].registry, "unix:/s");
+	assert_null(c->controllers[1].address);
+	assert_int_equal(c->controllers[1].interval, 5 * UNITS_SECOND);
+	assert_int_equal(c->controllers[1].malloc_limit, 2 << 20);
+}
+
+static void test_an_id_that_cannot_be_one_is_refused(void **state)
+{
+	CLEANUP(cleanup_free)
+	char *path = write_file("a.conf", "\n[controller \"a/b\"]\n"
+					  "plane = null\n");
+
+	(void)state;
+	assert_refused(SET("controller.a/b.plane=null"), "a/b");
+	assert_refused(SET("controller.a/b.plane=null"), "slash");
+	assert_file_refused(path, NO_SET, "[controller \"a/b\"]");
+}
+
+/* --- where to listen --- */
+
+static void test_several_addresses_may_be_listened_on(void **state)
+{
+	CLEANUP(cleanup_free)
+	char *path = write_file("a.conf", "[daemon]\n"
+					  "listen = unix:/a\n"
+					  "listen = 127.0.0.1:1\n");
+	CLEANUP(cleanup_config) struct config *file = must_read(path, NO_SET);
+	CLEANUP(cleanup_config)
+	struct config *set = must_read(
+		path, SET("daemon.listen=/b", "daemon.listen=tcp://h:2"));
+
+	(void)state;
+	assert_string_equal(file->listen[0], "unix:/a");
+	assert_string_equal(file->listen[1], "127.0.0.1:1");
+	assert_null(file->listen[2]);
+	assert_string_equal(set->listen[0], "/b");
+	assert_string_equal(set->listen[1], "tcp://h:2");
+	assert_null(set->listen[2]);
+}
+
+static void test_one_address_twice_is_refused_however_it_is_spelt(void **state)
+{
+	static const char *const pairs[][2] = {
+		{"/a/b", "/a/b"},
+		{"/a/b", "unix:/a/b"},
+		{"unix:/a/b", "unix:///a/b"},
+		{"h:1", "tcp://h:1"},
+		{"h:1", "dns:///h:1"},
+		{"h:1", "h:01"},
+		{":1", "tcp://:1"},
+		{"[::1]:1", "dns:///[::1]:1"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
+		CLEANUP(cleanup_free)
+		char *one = mem_printf("daemon.listen=%s", pairs[i][0]);
+		CLEANUP(cleanup_free)
+		char *other = mem_printf("daemon.listen=%s", pairs[i][1]);
+
+		assert_refused(SET(one, other), "twice");
+		assert_refused(SET(one, "daemon.listen=/else", other), "twice");
+	}
+}
+
+static void test_addresses_that_only_resemble_each_other_are_two(void **state)
+{
+	CLEANUP(cleanup_config)
+	struct config *c = must_set(
+		SET("daemon.listen=h:1", "daemon.listen=h:2",
+		    "daemon.listen=g:1", "daemon.listen=/h", "daemon.listen=/H",
+		    "daemon.listen=127.0.0.1:1", "daemon.listen=[::1]:1"));
+
+	(void)state;
+	assert_string_equal(c->listen[6], "[::1]:1");
+}
+
+static void test_port_0_is_another_one_each_time(void **state)
+{
+	CLEANUP(cleanup_config)
+	struct config *c =
+		must_set(SET("daemon.listen=h:0", "daemon.listen=h:0"));
+
+	(void)state;
+	assert_non_null(c->listen[1]);
+}
+
+static void test_an_address_nobody_can_listen_on_is_refused(void **state)
+{
+	CLEANUP(cleanup_free)
+	char *path = write_file("a.conf", "[daemon]\n\nlisten = foo://bar\n");
+	CLEANUP(cleanup_free) char *origin = mem_printf("%s:3", path);
+
+	(void)state;
+	assert_refused(SET("daemon.listen=unix:relative"), "daemon.listen");
+	assert_refused(SET("daemon.listen=h"), "accepted are unix:/path");
+	assert_refused(SET("daemon.listen=h:70000"), "65535");
+	assert_refused(SET("daemon.listen=h:1", "daemon.listen=x y:1"),
+		       "--set");
+	assert_file_refused(path, NO_SET, origin);
+}
+
+/* --- values --- */
+
+static void test_a_bad_value_is_refused_with_its_key_and_origin(void **state)
+{
+	static const struct {
+		const char *setting, *text;
+	} bad[] = {
+		{"daemon.plaintext=maybe", "--set: daemon.plaintext"},
+		{"daemon.drain=10", "--set: daemon.drain"},
+		{"daemon.drain=-1s", "--set: daemon.drain"},
+		{"daemon.drain=366d", "must be from 0s to 365d"},
+		{"store.engine=etcd", "--set: store.engine = etcd: the only"},
+		{"registry.enabled=2", "--set: registry.enabled"},
+		{"controller.enabled=perhaps", "--set: controller.enabled"},
+		{"controller.k.interval=never", "--set: controller.k.interval"},
+		{"controller.k.interval=0", "from 100ms to 365d"},
+		{"controller.k.interval=99ms", "--set: controller.k.interval"},
+		{"controller.k.interval=1ns", "--set: controller.k.interval"},
+		{"controller.interval=1ns", "--set: controller.interval"},
+		{"controller.k.interval=100000d", "--set: controller.k."},
+		{"controller.k.malloc-limit=64X", "controller.k.malloc-limit"},
+		{"controller.k.malloc-limit=-1", "--set: controller.k.malloc"},
+		{"controller.k.malloc-limit=8E", "--set: controller.k.malloc"},
+		{"log.level=loud", "--set: log.level = loud: must be error"},
+		{"log.format=xml", "--set: log.format = xml: must be text"},
+		{"limits.workers=0", "--set: limits.workers"},
+		{"limits.workers=1025", "1024"},
+		{"limits.queue=many", "--set: limits.queue"},
+		{"limits.queue=-1", "--set: limits.queue"},
+		{"limits.queue=99999999999999999999", "--set: limits.queue"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		if (bad[i].text)
+			assert_refused(
+				SET(bad[i].setting, "controller.k.plane=null"),
+				bad[i].text);
+}
+
+static void test_a_bad_value_in_a_file_is_refused_with_file_and_line(
+	void **state)
+{
+	CLEANUP(cleanup_free)
+	char *path = write_file("a.conf", "# first\n[log]\nlevel = loud\n");
+	CLEANUP(cleanup_free)
+	char *origin = mem_printf("%s:3: log.level", path);
+
+	(void)state;
+	assert_file_refused(path, NO_SET, origin);
+}
+
+static void test_good_values_are_read(void **state)
+{
+	CLEANUP(cleanup_config)
+	struct config *c =
+		must_set(SET("daemon.plaintext=yes", "daemon.drain=1m30s",
+			     "registry.enabled=off", "log.level=DEBUG",
+			     "log.format=json", "limits.workers=1",
+			     "limits.queue=1", "controller.k.interval=100ms",
+			     "controller.k.malloc-limit=1.5GiB"));
+
+	(void)state;
+	assert_true(c->plaintext);
+	assert_int_equal(c->drain, 90 * UNITS_SECOND);
+	assert_false(c->registry);
+	assert_int_equal(c->log_level, LOG_LEVEL_DEBUG);
+	assert_int_equal(c->log_format, LOG_FORMAT_JSON);
+	assert_int_equal(c->workers, 1);
+	assert_int_equal(c->queue, 1);
+	assert_int_equal(c->controllers[0].interval, UNITS_SECOND / 10);
+	assert_int_equal(c->controllers[0].malloc_limit, 3 << 29);
+}
+
+static void test_tls_needs_all_of_its_three_files(void **state)
+{
+	static const char *const files[] = {"tls.ca=/a", "tls.cert=/b",
+					    "tls.key=/c"};
+	CLEANUP(cleanup_config)
+	struct config *c =
+		must_set(SET(files[0], files[1], files[2], "tls.crl=/d"));
+
+	(void)state;
+	assert_string_equal(c->tls.ca, "/a");
+	assert_string_equal(c->tls.cert, "/b");
+	assert_string_equal(c->tls.key, "/c");
+	assert_string_equal(c->tls.crl, "/d");
+	for (int i = 0; i < 3; i++) {
+		assert_refused(SET(files[i]), "tls.ca, tls.cert and tls.key");
+		assert_refused(SET(files[i], files[(i + 1) % 3]), "TLS needs");
+	}
+	assert_refused(SET("tls.crl=/d"), "TLS needs");
+}
+
+/* --- sources --- */
+
+static void test_a_setting_beats_a_drop_in_and_that_the_file(void **state)
+{
+	CLEANUP(cleanup_free)
+	char *path = write_file("a.conf", "[log]\nlevel = error\n"
+					  "format = json\n"
+					  "[daemon]\ndrain = 1s\n");
+	CLEANUP(cleanup_free) char *drop_in = mem_printf("%s.d", path);
+	CLEANUP(cleanup_free) char *later = NULL, *later_still = NULL;
+	CLEANUP(cleanup_config) struct config *c = NULL;
+
+	(void)state;
+	assert_int_equal(mkdir(drop_in, 0700), 0);
+	later = write_file("a.conf.d/10.conf", "[log]\nlevel = warn\n"
+					       "format = logfmt\n");
+	later_still = write_file("a.conf.d/20.conf", "[daemon]\ndrain = 2s\n");
+	c = must_read(path, SET("log.level=debug"));
+	assert_int_equal(c->log_level, LOG_LEVEL_DEBUG);
+	assert_int_equal(c->log_format, LOG_FORMAT_LOGFMT);
+	assert_int_equal(c->drain, 2 * UNITS_SECOND);
+}
+
+static void test_a_file_that_is_named_must_be_there(void **state)
+{
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+	CLEANUP(cleanup_free) char *path = mem_printf("%s/absent", dir);
+
+	(void)state;
+	assert_null(config_read(path, NO_SET, &err));
+	assert_int_equal(err.code, GRPC_STATUS_NOT_FOUND);
+	assert_non_null(strstr(err.msg, path));
+}
+
+static void test_an_unknown_key_is_refused_with_its_origin(void **state)
+{
+	CLEANUP(cleanup_free)
+	char *path = write_file("a.conf", "[daemon]\nlisten = /a\n"
+					  "lisen = /b\n");
+	CLEANUP(cleanup_free) char *origin = mem_printf("%s:3: ", path);
+	CLEANUP(cleanup_free) char *section = NULL;
+
+	(void)state;
+	assert_file_refused(path, NO_SET, origin);
+	assert_file_refused(path, NO_SET, "\"lisen\"");
+	section = write_file("b.conf", "[deamon]\nlisten = /a\n");
+	assert_file_refused(section, NO_SET, "[deamon]");
+	assert_refused(SET("daemon.lisen=/a"), "daemon.lisen");
+	assert_refused(SET("controller.k1.memorydir=/a"), "memorydir");
+	assert_refused(SET("controller.memory-dir=/a"), "memory-dir");
+	assert_refused(SET("daemon.x.listen=/a"), "daemon.x.listen");
+	assert_refused(SET("nonsense"), "SECTION.KEY=VALUE");
+}
+
+/* --- printing --- */
+
+/* What config_print() prints, to be freed. */
+static char *print(const struct config *c)
+{
+	int saved, file = memfd_create("out", MFD_CLOEXEC);
+	char *text;
+	off_t size;
+
+	fflush(stdout);
+	saved = dup(STDOUT_FILENO);
+	dup2(file, STDOUT_FILENO);
+	config_print(c);
+	fflush(stdout);
+	dup2(saved, STDOUT_FILENO);
+	close(saved);
+	size = lseek(file, 0, SEEK_END);
+	text = mem_alloc((size_t)size + 1);
+	assert_int_equal(pread(file, text, (size_t)size, 0), size);
+	text[size] = '\0';
+	close(file);
+	return text;
+}
+
+/* Leaves out comments, since origins differ, and the directories that defaults
+ * were made from. */
+static void strip(char *text)
+{
+	char *out = text;
+
+	for (char *line = text, *end; *line; line = end) {
+		end = strchrnul(line, '\n');
+		end += *end == '\n';
+		if (*line != '#' && strncmp(line, "run-dir", 7) != 0 &&
+		    strncmp(line, "state-dir", 9) != 0) {
+			memmove(out, line, (size_t)(end - line));
+			out += end - line;
+		}
+	}
+	*out = '\0';
+}
+
+static void assert_printed_is_the_same(const char *const *settings)
+{
+	CLEANUP(cleanup_config) struct config *c = must_set(settings);
+	CLEANUP(cleanup_free) char *first = print(c);
+	CLEANUP(cleanup_free) char *path = write_file("p.conf", first);
+	CLEANUP(cleanup_config) struct config *again = must_read(path, NO_SET);
+	CLEANUP(cleanup_free) char *second = print(again);
+
+	strip(first);
+	strip(second);
+	assert_string_equal(first, second);
+	assert_int_equal(c->n_controllers, again->n_controllers);
+	for (size_t i = 0; i < c->n_controllers; i++)
+		assert_string_equal(c->controllers[i].id,
+				    again->controllers[i].id);
+}
+
+static void test_what_is_printed_can_be_read_again(void **state)
+{
+	(void)state;
+	assert_printed_is_the_same(NO_SET);
+	assert_printed_is_the_same(SET("controller.enabled=no"));
+	assert_printed_is_the_same(SET(
+		"daemon.listen=/a", "daemon.listen=h:1", "daemon.plaintext=yes",
+		"daemon.drain=90s", "registry.enabled=no", "tls.ca=/a b",
+		"tls.cert=/b", "tls.key=/c", "tls.crl=/d", "log.level=debug",
+		"log.format=json", "limits.workers=3",
+		"controller.registry=unix:/r",
+		"controller.k1.malloc-limit=1.5K",
+		"controller.k1.interval=1m30s",
+		"controller.host.n1.memory-dir=/m x",
+		"controller.a b.address=foo://bar"));
+}
+
+static void test_what_is_printed_says_where_it_comes_from(void **state)
+{
+	CLEANUP(cleanup_free)
+	char *path = write_file("a.conf", "[log]\nlevel = warn\n");
+	CLEANUP(cleanup_free)
+	char *origin = mem_printf("# %s:2\nlevel = warn\n", path);
+	CLEANUP(cleanup_config)
+	struct config *c = must_read(path, SET("log.format=json"));
+	CLEANUP(cleanup_free) char *text = print(c);
+
+	(void)state;
+	assert_non_null(strstr(text, origin));
+	assert_non_null(strstr(text, "# --set\nformat = json\n"));
+	assert_non_null(strstr(text, "# default\ndrain = 10s\n"));
+}
+
+#define CONFIG_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		CONFIG_TEST(test_an_empty_configuration_of_root_is_complete),
+		CONFIG_TEST(test_what_nobody_sets_has_its_default),
+		CONFIG_TEST(test_other_users_have_their_own_directories),
+		CONFIG_TEST(
+			test_without_xdg_directories_the_usual_ones_are_used),
+		CONFIG_TEST(test_the_default_socket_is_in_the_run_dir),
+		CONFIG_TEST(
+			test_the_store_is_in_the_state_dir_unless_it_has_a_path),
+		CONFIG_TEST(test_a_directory_that_is_not_needed_is_not_made),
+		CONFIG_TEST(test_the_memory_dir_is_named_after_the_controller),
+		CONFIG_TEST(
+			test_the_default_controller_gives_way_to_any_section),
+		CONFIG_TEST(test_the_default_controller_can_be_switched_off),
+		CONFIG_TEST(test_controllers_come_in_the_order_of_their_ids),
+		CONFIG_TEST(
+			test_a_controller_has_what_is_set_for_it_or_else_for_all),
+		CONFIG_TEST(test_an_id_that_cannot_be_one_is_refused),
+		CONFIG_TEST(test_several_addresses_may_be_listened_on),
+		CONFIG_TEST(
+			test_one_address_twice_is_refused_however_it_is_spelt),
+		CONFIG_TEST(
+			test_addresses_that_only_resemble_each_other_are_two),
+		CONFIG_TEST(test_port_0_is_another_one_each_time),
+		CONFIG_TEST(test_an_address_nobody_can_listen_on_is_refused),
+		CONFIG_TEST(
+			test_a_bad_value_is_refused_with_its_key_and_origin),
+		CONFIG_TEST(
+			test_a_bad_value_in_a_file_is_refused_with_file_and_line),
+		CONFIG_TEST(test_good_values_are_read),
+		CONFIG_TEST(test_tls_needs_all_of_its_three_files),
+		CONFIG_TEST(test_a_setting_beats_a_drop_in_and_that_the_file),
+		CONFIG_TEST(test_a_file_that_is_named_must_be_there),
+		CONFIG_TEST(test_an_unknown_key_is_refused_with_its_origin),
+		CONFIG_TEST(test_what_is_printed_can_be_read_again),
+		CONFIG_TEST(test_what_is_printed_says_where_it_comes_from),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
