@@ -110,7 +110,7 @@ static void put_value(FILE *out, const char *value)
 	}
 	putc('"', out);
 	for (const char *c = clean; *c; c++) {
-		if (*c == '"')
+		if (*c == '"' || *c == '\\')
 			putc('\\', out);
 		putc(*c, out);
 	}

@@ -3,6 +3,7 @@
 
 /* What is written to stderr meanwhile, as text. */
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,6 +26,8 @@ static inline void log_capture_begin(struct log_capture *c)
 	c->saved = dup(STDERR_FILENO);
 	c->file = memfd_create("log", MFD_CLOEXEC);
 	assert_int_not_equal(c->file, -1);
+	/* as it must be where several threads write */
+	assert_int_not_equal(fcntl(c->file, F_SETFL, O_APPEND), -1);
 	assert_int_not_equal(dup2(c->file, STDERR_FILENO), -1);
 }
 
