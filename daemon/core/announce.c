@@ -68,16 +68,17 @@ static int register_there(struct announce *a, struct err *err)
 /* Tells of the first failure and of the end of a row of them. */
 static void note(struct announce *a, struct err *err)
 {
-	bool was_well;
+	bool was_well, stops;
 
 	pthread_mutex_lock(&a->mu);
 	was_well = !a->problem;
+	stops = a->stop; /* and may have cancelled the call */
 	free(a->problem);
 	a->problem = mem_strdup(err->msg);
 	if (!err->msg)
 		a->succeeded = units_now();
 	pthread_mutex_unlock(&a->mu);
-	if (err->msg && was_well)
+	if (err->msg && was_well && !stops)
 		log_warn("controller \"%s\" cannot register: %s",
 			 a->config.controller, err->msg);
 	else if (!err->msg && !was_well)
