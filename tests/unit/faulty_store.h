@@ -6,6 +6,7 @@
  * its writes, reads, or all that follow.
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -22,7 +23,7 @@ enum faulty_kind {
 struct faulty_store {
 	struct store store;
 	struct store *disk;
-	unsigned writes;       /* that were asked for */
+	atomic_uint writes;    /* that were asked for */
 	unsigned fails_at;     /* the write that fails, from 1; 0: none */
 	bool stays_broken;     /* and all that come after it */
 	enum faulty_kind kind; /* of that failure */
@@ -68,25 +69,26 @@ static inline int faulty_each(struct store *s, const char *prefix,
 	return store_each(f->disk, prefix, visit, arg, err);
 }
 
-static inline bool faulty_is_due(const struct faulty_store *f)
+/* Whether the n-th write fails. */
+static inline bool faulty_is_due(const struct faulty_store *f, unsigned n)
 {
-	if (!f->fails_at || f->writes < f->fails_at)
+	if (!f->fails_at || n < f->fails_at)
 		return false;
-	return f->stays_broken || f->writes == f->fails_at;
+	return f->stays_broken || n == f->fails_at;
 }
 
 static inline void faulty_submit(struct store *s, struct store_txn *txn)
 {
 	struct faulty_store *f = (struct faulty_store *)s;
 	struct store_txn copy = *txn;
+	unsigned n = ++f->writes;
 
-	f->writes++;
-	if (!faulty_is_due(f)) {
+	if (!faulty_is_due(f, n)) {
 		store_submit(f->disk, txn);
 		return;
 	}
 	/* only the first failure is of that kind: then the store is down */
-	if (f->kind == FAULTY_UNKNOWN && f->writes == f->fails_at)
+	if (f->kind == FAULTY_UNKNOWN && n == f->fails_at)
 		store_commit(f->disk, &copy, &txn->err);
 	txn->result = STORE_FAILED;
 	err_clear(&txn->err);
@@ -118,7 +120,8 @@ static inline void faulty_break(struct faulty_store *f, unsigned n,
 
 static inline void faulty_mend(struct faulty_store *f)
 {
-	f->writes = f->fails_at = 0;
+	f->writes = 0;
+	f->fails_at = 0;
 	f->stays_broken = f->is_unreadable = false;
 }
 
