@@ -86,6 +86,7 @@ static inline void service_listen(struct service *f)
 
 static inline int service_open(void **state)
 {
+	static const char *const nowhere[] = {NULL};
 	struct service *f = mem_zalloc(1, sizeof(*f));
 
 	log_set_level(0);
@@ -95,7 +96,7 @@ static inline int service_open(void **state)
 	f->registry = registry_new(f->stores.cluster);
 	service_open_controllers(f);
 	f->routes = (struct routes){f->registry, &f->controllers, false};
-	f->admin = (struct admin){.listen = (const char *const[]){NULL},
+	f->admin = (struct admin){.listen = nowhere,
 				  .stores = &f->stores,
 				  .registry = f->registry,
 				  .controllers = &f->controllers,
