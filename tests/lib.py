@@ -222,15 +222,24 @@ class Requests:
 
 
 class Daemon:
-    """An oimd that runs; settings are those of --set."""
+    """An oimd that runs; settings are those of --set.
+
+    wrapper is a command that runs another one: strace, setpriv.
+    """
 
     def __init__(
-        self, directory, settings, config="/dev/null", env=None, wait=True
+        self,
+        directory,
+        settings,
+        config="/dev/null",
+        env=None,
+        wait=True,
+        wrapper=(),
     ):
         self.directory = directory
         self.lines = []
         self.addresses = []
-        args = [OIMD, "--config", config]
+        args = [*wrapper, OIMD, "--config", config]
         for setting in settings:
             args += ["--set", setting]
         self.process = subprocess.Popen(
