@@ -142,43 +142,43 @@ class Killed(Exception):
     """Nobody has answered a call."""
 
 
-class Killer:
-    """Kills a process just before its n-th call of a system call.
+class Strace:
+    """strace of all threads of a process, present and future."""
 
-    strace counts the calls of each thread.
-    """
-
-    def __init__(self, pid, syscall, n):
-        self.pid = pid
-        self.strace = subprocess.Popen(
-            ["strace", "-f", "-q", "-o", "/dev/null", "-p", str(pid)]
-            + injection(syscall, n),
+    def __init__(self, pid, options):
+        self.tasks = "/proc/%d/task" % pid
+        self.process = subprocess.Popen(
+            ["strace", "-f", "-q", "-p", str(pid), *options],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         lib.wait_until(self._has_all, "strace")
 
     def _has_all(self):
-        assert self.strace.poll() is None, self.strace.stderr.read()
-        tasks = "/proc/%d/task" % self.pid
-        return all(tracer_of(tasks, task) for task in os.listdir(tasks))
+        assert self.process.poll() is None, self.process.stderr.read()
+        return all(self._is_traced(task) for task in os.listdir(self.tasks))
+
+    def _is_traced(self, task):
+        try:
+            with open("%s/%s/status" % (self.tasks, task)) as f:
+                return "TracerPid:\t0\n" not in f.read()
+        except FileNotFoundError:
+            return True
 
     def stop(self):
-        """Whoever is traced goes on, or comes to its end."""
-        self.strace.kill()
-        self.strace.wait()
-        self.strace.stderr.close()
+        """Whoever was traced goes on, or comes to its end."""
+        self.process.kill()
+        self.process.wait()
+        self.process.stderr.close()
+
+
+def killer(pid, syscall, n):
+    """An strace that kills it just before its n-th call of a system call; the
+    calls of each thread are counted."""
+    return Strace(pid, ["-o", "/dev/null", *injection(syscall, n)])
 
 
 def injection(syscall, n):
     return ["-e", "trace=" + syscall,
             "-e", "inject=%s:signal=SIGKILL:when=%d" % (syscall, n)]
-
-
-def tracer_of(tasks, task):
-    try:
-        with open("%s/%s/status" % (tasks, task)) as f:
-            return int(re.search(r"TracerPid:\s*(\d+)", f.read()).group(1))
-    except FileNotFoundError:
-        return -1
 
 
 # --- the node ---
@@ -222,7 +222,7 @@ class Case(lib.Case):
 
     def start(self):
         self.d = self.launch()
-        self.c = lib.Channel(self.d.address)
+        self.c = self.channel(self.d)
 
     def has_died(self):
         """Waits until a daemon that was killed is gone."""
