@@ -282,21 +282,36 @@ void daemon_stop(struct daemon *d)
 	free(d);
 }
 
-void daemon_watch(struct daemon *d)
+/* Where the outcome of a write is not known, only who opens the store anew
+ * finds out. */
+static int check_node(struct daemon *d, struct err *err)
 {
-	CLEANUP(err_clear) struct err err = ERR_INIT;
 	struct store_status status;
-	bool is_ill = stores_check(&d->stores, &status, &err) == -1;
+
+	if (store_check(d->stores.node, &status, err) == 0 ||
+	    err->code != GRPC_STATUS_UNAVAILABLE) {
+		err_clear(err);
+		return 0;
+	}
+	return -1;
+}
+
+int daemon_watch(struct daemon *d, struct err *err)
+{
+	CLEANUP(err_clear) struct err trouble = ERR_INIT;
+	struct store_status status;
+	bool is_ill = stores_check(&d->stores, &status, &trouble) == -1;
 
 	if (is_ill && !d->is_ill)
-		log_error("the store does not work: %s", err.msg);
+		log_error("the store does not work: %s", trouble.msg);
 	else if (!is_ill && d->is_ill)
 		log_info("the store works again");
 	d->is_ill = is_ill;
 	health_set(d->health, d->rpc, NULL, !is_ill);
-	err_clear(&err);
+	err_clear(&trouble);
 	if (d->tls) /* on_certificates() tells */
-		tls_refresh(d->tls, false, &err);
+		tls_refresh(d->tls, false, &trouble);
+	return check_node(d, err);
 }
 
 int daemon_reload(struct daemon *d, struct err *err)

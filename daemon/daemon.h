@@ -21,8 +21,12 @@ struct daemon *daemon_start(const struct config *config, struct err *err);
 /* Lets calls finish, stops, and frees. */
 void daemon_stop(struct daemon *d);
 
-/* Looks whether all is well, and tells whoever watches. Every few seconds. */
-void daemon_watch(struct daemon *d);
+/*
+ * Looks whether all is well, and tells whoever watches. Every few seconds. -1
+ * if only a new start can help: the outcome of a write to the node's store is
+ * not known, and nothing is done before it is.
+ */
+int daemon_watch(struct daemon *d, struct err *err);
 
 /* Reads certificates again; a bad file keeps the old ones. */
 int daemon_reload(struct daemon *d, struct err *err);

@@ -31,6 +31,7 @@ static struct {
 	char *config;
 	char **settings;
 	char *log_level;
+	char *log_setting; /* the same as --set has it */
 	int check, print, demo, version;
 } options;
 
@@ -84,7 +85,8 @@ static const char **all_settings(struct demo *demo)
 	for (size_t i = 0; i < n; i++)
 		all[k++] = options.settings[i];
 	if (options.log_level)
-		all[k] = mem_printf("log.level=%s", options.log_level);
+		all[k] = options.log_setting =
+			mem_printf("log.level=%s", options.log_level);
 	return all;
 }
 
@@ -106,9 +108,9 @@ static void reload(struct daemon *d, const char *const *settings)
 	notify("READY=1");
 }
 
-/* Until a signal says stop. */
-static void wait_for_signals(struct daemon *d, const sigset_t *signals,
-			     const char *const *settings)
+/* Until a signal says stop; -1 if the daemon cannot go on. */
+static int wait_for_signals(struct daemon *d, const sigset_t *signals,
+			    const char *const *settings, struct err *err)
 {
 	const struct timespec period = {WATCH_PERIOD, 0};
 	int signal;
@@ -116,11 +118,12 @@ static void wait_for_signals(struct daemon *d, const sigset_t *signals,
 	for (;;) {
 		signal = sigtimedwait(signals, NULL, &period);
 		if (signal == SIGTERM || signal == SIGINT)
-			return;
+			return 0;
 		if (signal == SIGHUP)
 			reload(d, settings);
-		else if (signal == -1 && errno == EAGAIN)
-			daemon_watch(d);
+		else if (signal == -1 && errno == EAGAIN &&
+			 daemon_watch(d, err) == -1)
+			return -1;
 	}
 }
 
@@ -128,6 +131,7 @@ static int run(const struct config *config, const sigset_t *signals,
 	       const char *const *settings, struct err *err)
 {
 	struct daemon *d;
+	int rc;
 
 	log_set_level(config->log_level);
 	log_set_format(config->log_format);
@@ -138,10 +142,10 @@ static int run(const struct config *config, const sigset_t *signals,
 		fprintf(stderr,
 			"Try in another terminal: oimctl --server %s status\n",
 			*config->listen);
-	wait_for_signals(d, signals, settings);
+	rc = wait_for_signals(d, signals, settings, err);
 	log_info("stopping");
 	daemon_stop(d);
-	return 0;
+	return rc;
 }
 
 static void block_signals(sigset_t *signals)
