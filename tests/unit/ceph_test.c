@@ -70,9 +70,9 @@ static void test_a_user_that_is_a_key_is_refused_and_never_shown(void **state)
 
 static void test_a_user_that_only_resembles_a_key_is_accepted(void **state)
 {
-	static const char *const users[] = {"AQ", "admin==", "AQBS==",
-					    "AQBSdFhcGthbGhAA2yKfkGsgzxZNSx8bCP"
-					    "J0Wwaa"};
+	static const char *const users[] = {
+		"AQ", "admin==", "AQBS==",
+		"AQBSdFhcGthbGhAA2yKfkGsgzxZNSx8bCPJ0Wwaa"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(users) / sizeof(*users); i++) {
