@@ -214,5 +214,49 @@ class Reload(Run):
         self.assertNotIn("register controller", self.d.log)
 
 
+class Systemd(Run):
+    def setUp(self):
+        super().setUp()
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(self.socket.close)
+        self.socket.settimeout(lib.PATIENCE)
+        self.socket.bind(self.path("notify"))
+
+    def told(self):
+        return dict(line.split("=", 1) for line in
+                    self.socket.recv(4096).decode().splitlines())
+
+    def test_it_is_told_when_the_daemon_is_ready_reloads_and_stops(self):
+        d = self.daemon(env={"NOTIFY_SOCKET": self.path("notify")})
+        self.assertEqual(self.told()["READY"], "1")
+        d.signal(signal.SIGHUP)
+        told = self.told()
+        self.assertEqual(told["RELOADING"], "1")
+        self.assertGreater(int(told["MONOTONIC_USEC"]), 0)
+        self.assertEqual(self.told()["READY"], "1")
+        d.signal(signal.SIGTERM)
+        self.assertEqual(self.told()["STOPPING"], "1")
+
+    def test_lines_for_the_journal_have_a_priority_and_no_time(self):
+        log, theirs = socket.socketpair()
+        self.addCleanup(log.close)
+        st = os.fstat(theirs.fileno())
+        args = ["--config", "/dev/null"]
+        for s in ("daemon.listen=" + self.path("s"), "store.path=" +
+                  self.path("store"), "controller.k1.plane=null"):
+            args += ["--set", s]
+        process = subprocess.Popen(
+            [lib.OIMD, *args], stdout=subprocess.PIPE, stderr=theirs, text=True,
+            env={**os.environ,
+                 "JOURNAL_STREAM": "%d:%d" % (st.st_dev, st.st_ino)})
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        theirs.close()
+        log.settimeout(lib.PATIENCE)
+        self.assertRegex(log.recv(4096).decode(),
+                         r"^<6>audit: register controller object=k1 .*\n$")
+
+
 if __name__ == "__main__":
     lib.main()
