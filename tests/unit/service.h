@@ -155,9 +155,11 @@ static inline void *service_call(struct service *f, const char *method,
 /* The last call failed with that code and that text. */
 static inline void service_failed(struct service *f, int code, const char *text)
 {
+	const char *msg = f->err.msg ? f->err.msg : "";
+
 	assert_int_equal(f->err.code, code);
-	if (!strstr(f->err.msg, text))
-		fail_msg("\"%s\" does not say \"%s\"", f->err.msg, text);
+	if (!strstr(msg, text))
+		fail_msg("\"%s\" does not say \"%s\"", msg, text);
 }
 
 static inline int service_provision(struct service *f, const char *name,
