@@ -443,19 +443,6 @@ static void test_a_removal_that_fails_is_finished_by_a_repeat(void **state)
 	assert_int_equal(f->c.malloc_used, 0);
 }
 
-/* The store fails at a write, once or from then on; in each way. */
-struct breakdown {
-	enum faulty_kind kind;
-	bool stays_broken;
-};
-
-static const struct breakdown breakdowns[] = {
-	{FAULTY_FULL, false}, {FAULTY_FULL, true},     {FAULTY_LOST, false},
-	{FAULTY_LOST, true},  {FAULTY_UNKNOWN, false}, {FAULTY_UNKNOWN, true},
-};
-
-#define N_BREAKDOWNS (sizeof(breakdowns) / sizeof(*breakdowns))
-
 /* What an unknown outcome may have left counts until the next start; less than
  * there is is never counted. */
 static void assert_counted(struct core *f, uint64_t size, bool is_exact)
@@ -468,8 +455,8 @@ static void assert_counted(struct core *f, uint64_t size, bool is_exact)
 
 /* For every write of the call: it fails there, and is repeated at once or by
  * the next daemon. How many writes there are. */
-static unsigned break_provision(struct core *f, const struct breakdown *b,
-				bool restarts)
+static unsigned break_provision(struct core *f,
+				const struct faulty_breakdown *b)
 {
 	unsigned n = 1;
 
@@ -480,17 +467,15 @@ static unsigned break_provision(struct core *f, const struct breakdown *b,
 		code = core_provision(f, "d0", MIB);
 		if (f->store.writes < n)
 			break;
-		assert_int_equal(code, b->kind == FAULTY_FULL
-					       ? GRPC_STATUS_RESOURCE_EXHAUSTED
-					       : GRPC_STATUS_UNAVAILABLE);
+		assert_int_equal(code, b->code);
 		faulty_mend(&f->store);
-		if (restarts)
+		if (b->restarts)
 			core_restart(f);
 		core_must(f, core_provision(f, "d0", MIB));
 		core_must(f, core_check(f, "d0"));
 		assert_int_equal(core_bdev_state(f, "d0"), READY);
 		assert_int_equal(core_records(f), 1);
-		assert_counted(f, MIB, restarts || b->kind == FAULTY_FULL);
+		assert_counted(f, MIB, b->restarts || b->kind == FAULTY_FULL);
 		core_must(f, core_provision(f, "d0", 0));
 	}
 	faulty_mend(&f->store);
@@ -502,16 +487,14 @@ static unsigned break_provision(struct core *f, const struct breakdown *b,
 static void test_whichever_write_of_making_fails_a_repeat_ends_the_same(
 	void **state)
 {
-	for (size_t i = 0; i < N_BREAKDOWNS; i++) {
-		assert_int_equal(break_provision(*state, &breakdowns[i], false),
-				 2);
-		assert_int_equal(break_provision(*state, &breakdowns[i], true),
-				 2);
+	for (int i = 0; i < FAULTY_BREAKDOWNS; i++) {
+		struct faulty_breakdown b = faulty_breakdown(i);
+
+		assert_int_equal(break_provision(*state, &b), 2);
 	}
 }
 
-static unsigned break_removal(struct core *f, const struct breakdown *b,
-			      bool restarts)
+static unsigned break_removal(struct core *f, const struct faulty_breakdown *b)
 {
 	unsigned n = 1;
 
@@ -521,12 +504,12 @@ static unsigned break_removal(struct core *f, const struct breakdown *b,
 		if (!core_provision(f, "d0", 0))
 			break;
 		faulty_mend(&f->store);
-		if (restarts)
+		if (b->restarts)
 			core_restart(f);
 		core_must(f, core_provision(f, "d0", 0));
 		assert_int_equal(core_records(f), 0);
 		assert_false(core_plane_has(f, "d0"));
-		assert_counted(f, 0, restarts || b->kind == FAULTY_FULL);
+		assert_counted(f, 0, b->restarts || b->kind == FAULTY_FULL);
 	}
 	core_restart(f);
 	return n - 1;
@@ -535,11 +518,10 @@ static unsigned break_removal(struct core *f, const struct breakdown *b,
 static void test_whichever_write_of_removing_fails_a_repeat_ends_the_same(
 	void **state)
 {
-	for (size_t i = 0; i < N_BREAKDOWNS; i++) {
-		assert_int_equal(break_removal(*state, &breakdowns[i], false),
-				 2);
-		assert_int_equal(break_removal(*state, &breakdowns[i], true),
-				 2);
+	for (int i = 0; i < FAULTY_BREAKDOWNS; i++) {
+		struct faulty_breakdown b = faulty_breakdown(i);
+
+		assert_int_equal(break_removal(*state, &b), 2);
 	}
 }
 

@@ -108,6 +108,26 @@ static const struct store_engine faulty_engine = {
 	.submit = faulty_submit,
 };
 
+/* All the ways in which a write can fail, and what comes after it. */
+struct faulty_breakdown {
+	enum faulty_kind kind;
+	bool stays_broken;
+	bool restarts; /* the call is repeated by the next daemon */
+	int code;      /* that the call fails with */
+};
+
+#define FAULTY_BREAKDOWNS 12
+
+static inline struct faulty_breakdown faulty_breakdown(int i)
+{
+	enum faulty_kind kind = FAULTY_FULL + i / 4;
+
+	return (struct faulty_breakdown){
+		kind, i & 1, i & 2,
+		kind == FAULTY_FULL ? GRPC_STATUS_RESOURCE_EXHAUSTED
+				    : GRPC_STATUS_UNAVAILABLE};
+}
+
 /* From the n-th write from now on. */
 static inline void faulty_break(struct faulty_store *f, unsigned n,
 				enum faulty_kind kind, bool stays_broken)

@@ -618,28 +618,7 @@ static void test_whichever_step_of_unmapping_fails_a_repeat_ends_the_same(
 
 /* --- a store that fails --- */
 
-struct breakdown {
-	enum faulty_kind kind;
-	bool stays_broken;
-	bool restarts;
-};
-
-/* All of them, by number. */
-#define N_BREAKDOWNS 12
-
-static struct breakdown breakdown(int i)
-{
-	return (struct breakdown){FAULTY_FULL + i / 4, i & 1, i & 2};
-}
-
-static void assert_says_why(const struct breakdown *b, int code)
-{
-	assert_int_equal(code, b->kind == FAULTY_FULL
-				       ? GRPC_STATUS_RESOURCE_EXHAUSTED
-				       : GRPC_STATUS_UNAVAILABLE);
-}
-
-static void mend(struct core *f, const struct breakdown *b)
+static void mend(struct core *f, const struct faulty_breakdown *b)
 {
 	faulty_mend(&f->store);
 	if (b->restarts)
@@ -647,7 +626,7 @@ static void mend(struct core *f, const struct breakdown *b)
 }
 
 /* Fails each write of the call in turn, and repeats it; how many there are. */
-static unsigned break_call(struct core *f, const struct breakdown *b,
+static unsigned break_call(struct core *f, const struct faulty_breakdown *b,
 			   int (*call)(struct core *f, const char *volume),
 			   int (*back)(struct core *f, const char *volume),
 			   void (*assert_end)(struct core *f))
@@ -663,7 +642,7 @@ static unsigned break_call(struct core *f, const struct breakdown *b,
 			core_must(f, back(f, "v1"));
 			return n - 1;
 		}
-		assert_says_why(b, code);
+		assert_int_equal(code, b->code);
 		mend(f, b);
 		core_must(f, call(f, "v1"));
 		assert_end(f);
@@ -674,8 +653,8 @@ static unsigned break_call(struct core *f, const struct breakdown *b,
 static void test_whichever_write_of_mapping_fails_a_repeat_ends_the_same(
 	void **state)
 {
-	for (int i = 0; i < N_BREAKDOWNS; i++) {
-		struct breakdown b = breakdown(i);
+	for (int i = 0; i < FAULTY_BREAKDOWNS; i++) {
+		struct faulty_breakdown b = faulty_breakdown(i);
 
 		assert_int_equal(break_call(*state, &b, core_map, core_unmap,
 					    assert_mapped),
@@ -686,8 +665,8 @@ static void test_whichever_write_of_mapping_fails_a_repeat_ends_the_same(
 static void test_whichever_write_of_unmapping_fails_a_repeat_ends_the_same(
 	void **state)
 {
-	for (int i = 0; i < N_BREAKDOWNS; i++) {
-		struct breakdown b = breakdown(i);
+	for (int i = 0; i < FAULTY_BREAKDOWNS; i++) {
+		struct faulty_breakdown b = faulty_breakdown(i);
 
 		assert_int_equal(break_call(*state, &b, core_unmap, core_map,
 					    assert_unmapped),
