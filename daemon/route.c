@@ -8,7 +8,6 @@
 
 #include "daemon/core/access.h"
 #include "proto/lib/cleanup.h"
-#include "proto/lib/id.h"
 #include "proto/lib/mem.h"
 
 #define CONTROLLER "oim.v0.Controller"
@@ -62,15 +61,6 @@ static int find_only(const struct routes *routes, struct rpc_route *route)
 				 &route->err);
 }
 
-/* What is no id is not registered: in the store it could look like something
- * else. */
-static bool is_id(const char *id)
-{
-	CLEANUP(err_clear) struct err err = ERR_INIT;
-
-	return id_check(id, "controller id", &err) == 0;
-}
-
 static int forward(const struct routes *routes, struct rpc_route *route)
 {
 	CLEANUP(cleanup_arena) struct arena *a = arena_new();
@@ -78,7 +68,7 @@ static int forward(const struct routes *routes, struct rpc_route *route)
 	const char *address = NULL;
 	int found = 0;
 
-	if (routes->registry && is_id(id))
+	if (routes->registry)
 		found = registry_find(routes->registry, id, a, &address,
 				      &route->err);
 	if (found == -1)
