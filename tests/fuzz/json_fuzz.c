@@ -112,7 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size)
 		return 0;
 	type = types[*data++ % (sizeof(types) / sizeof(*types))];
-	object = json_parse((const char *)data, --size, WIRE_MAX_FIELDS, &err);
+	object = json_parse((const char *)data, --size, &err);
 	if (!err.code) {
 		check_text(object);
 		m = json_to_message(type, object, a, &err);
