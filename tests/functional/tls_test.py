@@ -79,7 +79,7 @@ class Roles(Tls):
         "host.n1": READS | OF_N1 | {"direct"},
         "host.n2": READS | {"forward n2", "controller n2"},
         "host.n3,controller.n2": READS | OF_N2 | {"forward n3"},
-        "component.registry": READS | OF_N1 | {"direct", "controller n2"},
+        "component.registry": OF_N1 | {"direct", "controller n2"},
         "component.other": set(),
         "somebody": set(),
         "admin": set(),
