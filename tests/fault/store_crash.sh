@@ -34,4 +34,4 @@ for ((round = 1; round <= rounds; round++)); do
 	total=$((total + $(grep -c ^ack "$dir/said" || true)))
 done
 [ "$total" -gt 0 ]
-echo "$rounds kills, $total acknowledged, all there: $(cat "$dir/verdict")"
+echo "ok 1 - $rounds kills, $total acknowledged, all there: $(cat "$dir/verdict")"

@@ -9,9 +9,9 @@ tool=$B/tests/tools/store_crash
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
-command -v strace >/dev/null || { echo "skipped: no strace"; exit 77; }
+command -v strace >/dev/null || { echo "there is no strace"; exit 77; }
 strace -o /dev/null true 2>"$dir/why" ||
-	{ echo "skipped: strace: $(cat "$dir/why")"; exit 77; }
+	{ echo "strace: $(cat "$dir/why")"; exit 77; }
 
 # ASan's leak check cannot run under ptrace.
 export ASAN_OPTIONS=detect_leaks=0

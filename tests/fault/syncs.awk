@@ -68,6 +68,6 @@ END {
 	# One more commit made the store.
 	if (!acks || roots != syncs || (threads == 1 && roots != acks + 1))
 		fail(acks + 0 " acks, " syncs + 0 " syncs, " roots + 0 " roots")
-	print acks " acknowledged by " threads " threads, each after its " \
+	print "ok 1 - " acks " acknowledged by " threads " threads, each after its " \
 	      "sync and root; " syncs " syncs, " roots " roots"
 }
