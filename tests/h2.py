@@ -112,6 +112,11 @@ def encode(headers):
     return out
 
 
+def frame(type, flags, stream, payload=b""):
+    head = struct.pack(">L", len(payload))[1:]
+    return head + struct.pack(">BBL", type, flags, stream) + payload
+
+
 def grpc_message(data, compressed=False):
     return struct.pack(">BL", compressed, len(data)) + data
 
@@ -153,9 +158,7 @@ class Connection:
     # --- sending ---
 
     def send(self, type, flags, stream, payload=b""):
-        head = struct.pack(">L", len(payload))[1:]
-        head += struct.pack(">BBL", type, flags, stream)
-        self.sock.sendall(head + payload)
+        self.sock.sendall(frame(type, flags, stream, payload))
 
     def request(self, headers, body=None, end=True):
         """A new stream; body is sent after the headers unless it is None."""
