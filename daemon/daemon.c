@@ -133,7 +133,9 @@ static void add_services(struct daemon *d)
 	if (d->registry)
 		add_service(d, &oim__v0__registry__descriptor, service_registry,
 			    d->registry);
-	if (d->controllers.n)
+	/* What a registry forwards is served, too, and a call whose method core
+	 * knows comes with its request. */
+	if (d->controllers.n || d->registry)
 		add_service(d, &oim__v0__controller__descriptor,
 			    service_controller, &d->controllers);
 	add_service(d, &oim__admin__v1__admin__descriptor, service_admin,
