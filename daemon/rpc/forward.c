@@ -40,6 +40,7 @@ struct forward {
 	struct channel *channel;
 	int refs; /* one for each batch under way, and one while we look */
 
+	bool is_unary; /* and everything but headers is received at once */
 	struct flow requests;
 	bool begun;  /* headers have been sent up */
 	bool closed; /* so has the end of the requests */
@@ -268,16 +269,37 @@ static void on_status(void *arg, bool ok)
 	unref(f);
 }
 
-static void ask_for_answers(struct forward *f)
+static grpc_op op_send_headers(const struct forward *f)
+{
+	grpc_op op = {.op = GRPC_OP_SEND_INITIAL_METADATA};
+
+	op.data.send_initial_metadata.count = f->md.n;
+	op.data.send_initial_metadata.metadata = f->md.entries;
+	return op;
+}
+
+static grpc_op op_receive_status(struct forward *f)
+{
+	grpc_op op = {.op = GRPC_OP_RECV_STATUS_ON_CLIENT};
+
+	op.data.recv_status_on_client.trailing_metadata = &f->trailers;
+	op.data.recv_status_on_client.status = &f->status;
+	op.data.recv_status_on_client.status_details = &f->message;
+	return op;
+}
+
+static void ask_for_headers(struct forward *f)
 {
 	grpc_op op = {.op = GRPC_OP_RECV_INITIAL_METADATA};
 
 	op.data.recv_initial_metadata.recv_initial_metadata = &f->headers;
 	start(f, f->up, &op, 1, &f->headers_received);
-	op = (grpc_op){.op = GRPC_OP_RECV_STATUS_ON_CLIENT};
-	op.data.recv_status_on_client.trailing_metadata = &f->trailers;
-	op.data.recv_status_on_client.status = &f->status;
-	op.data.recv_status_on_client.status_details = &f->message;
+}
+
+static void ask_for_status(struct forward *f)
+{
+	grpc_op op = op_receive_status(f);
+
 	start(f, f->up, &op, 1, &f->status_received);
 }
 
@@ -292,9 +314,7 @@ static void step_requests(struct forward *f)
 		return;
 	fill(f, flow, f->down->grpc);
 	if (first) {
-		ops[n] = (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA};
-		ops[n].data.send_initial_metadata.count = f->md.n;
-		ops[n++].data.send_initial_metadata.metadata = f->md.entries;
+		ops[n++] = op_send_headers(f);
 		f->begun = true;
 	}
 	if (flow->out) {
@@ -311,8 +331,10 @@ static void step_requests(struct forward *f)
 		return;
 	flow->sending = true;
 	start(f, f->up, ops, n, &flow->sent);
-	if (first)
-		ask_for_answers(f);
+	if (first) {
+		ask_for_headers(f);
+		ask_for_status(f);
+	}
 }
 
 /* --- from the controller --- */
@@ -363,7 +385,8 @@ static void step_replies(struct forward *f)
 	grpc_op ops[3];
 	size_t n = 0;
 
-	if (flow->sending || f->status_sent || !f->headers_known)
+	if (flow->sending || f->status_sent || !f->headers_known ||
+	    (f->is_unary && !f->status_known))
 		return;
 	fill(f, flow, f->up);
 	last = flow->ended && !flow->in;
@@ -387,6 +410,44 @@ static void step_replies(struct forward *f)
 		end_replies(f, &ops[n++]);
 	flow->sending = true;
 	start(f, f->down->grpc, ops, n, &flow->sent);
+}
+
+/*
+ * --- one request and one reply, in as few batches as there can be ---
+ *
+ * A controller that sends a second reply makes the call wait until its
+ * deadline, as it does any client of core's.
+ */
+
+static void on_answer(void *arg, bool ok)
+{
+	struct forward *f = arg;
+
+	forget_sent(&f->requests);
+	take_received(f, &f->replies, true);
+	f->replies.ended = true;
+	on_status(f, ok);
+}
+
+static void ask_once(struct forward *f)
+{
+	grpc_op ops[] = {
+		op_send_headers(f),
+		{.op = GRPC_OP_SEND_MESSAGE},
+		{.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT},
+		{.op = GRPC_OP_RECV_MESSAGE},
+		op_receive_status(f),
+	};
+
+	f->is_unary = true;
+	f->requests.out = STEAL(f->requests.in);
+	f->requests.sending = true;
+	f->replies.reading = true;
+	ops[1].data.send_message.send_message = f->requests.out;
+	ops[3].data.recv_message.recv_message = &f->replies.slot;
+	f->status_received.done = on_answer;
+	start(f, f->up, ops, sizeof(ops) / sizeof(*ops), &f->status_received);
+	ask_for_headers(f);
 }
 
 void forward_cancelled(struct call *call)
@@ -431,7 +492,10 @@ static void begin(struct call *call, struct channel *channel,
 	f->requests.slot = STEAL(call->payload);
 	if (f->requests.slot)
 		take_received(f, &f->requests, true);
-	step_requests(f);
+	if (f->requests.in && call->method->row->unary)
+		ask_once(f);
+	else
+		step_requests(f);
 	unref(f);
 }
 
