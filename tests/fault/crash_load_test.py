@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """kill -9 at any moment under load, again and again.
 
 Several clients provision, map, write, unmap, remove and register, each with a

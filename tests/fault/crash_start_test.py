@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """kill -9 at every step of the start that cleans up after a kill -9."""
 
 import collections

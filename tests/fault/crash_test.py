@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """kill -9 at every step of every operation.
 
 Then the daemon is started again, the call that was cut short is repeated, and

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """What is answered is on the disk before the answer, and an intent before the act.
 
 kill -9 proves nothing about that, since the kernel still has what was written.

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """What the daemon finds when the host was started anew, or things were taken
 away, while it was not there."""
 

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """Many cycles of provision, map, unmap and remove: nothing grows.
 
 CYCLES=N and KERNEL_CYCLES=N say how many, on the null and on the kernel plane.

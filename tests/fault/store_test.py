@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """A disk that fails or is full under the store of the daemon."""
 
 import contextlib

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """Without privilege: bdevs can be provisioned, and mapping says what is missing."""
 
 import os
