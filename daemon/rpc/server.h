@@ -5,6 +5,7 @@
  * The insides of rpc, for its own files only: what a call is while it is being
  * served, and which file does which part of its life.
  *
+ *	rpc.c      starts, and frees
  *	server.c   listens, accepts, finds the way of a call
  *	drain.c    stops
  *	call.c     serves unary calls, and what all calls share
@@ -147,6 +148,12 @@ struct call {
 		struct call *next, **link;
 	} stream;
 };
+
+/* --- server.c --- */
+
+/* Accepts calls; the loop does not run yet. */
+void server_start(struct rpc_server *server);
+void server_free(struct rpc_server *server);
 
 /* --- drain.c --- */
 
