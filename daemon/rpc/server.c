@@ -288,8 +288,8 @@ struct rpc_server *rpc_server_new(struct rpc *rpc,
 	return server;
 }
 
-static int listen_on_tcp(struct rpc_server *server, struct address *a,
-			 struct err *err)
+static int listen_on_tcp(struct rpc_server *server, const char *address,
+			 struct address *a, struct err *err)
 {
 	struct rpc_config *config = &server->rpc->config;
 	grpc_server_credentials *creds;
@@ -298,11 +298,13 @@ static int listen_on_tcp(struct rpc_server *server, struct address *a,
 	if (!config->tls && !config->plaintext)
 		return err_set(
 			err, GRPC_STATUS_INVALID_ARGUMENT,
-			"TCP needs certificates (tls.ca, tls.cert, tls.key) or, on loopback, daemon.plaintext = yes");
+			"cannot listen on \"%s\": TCP needs certificates (tls.ca, tls.cert, tls.key) or, on loopback, daemon.plaintext = yes",
+			address);
 	if (!config->tls && !address_is_loopback(a))
 		return err_set(
 			err, GRPC_STATUS_INVALID_ARGUMENT,
-			"TCP without certificates is possible on loopback addresses only");
+			"cannot listen on \"%s\": TCP without certificates is possible on loopback addresses only",
+			address);
 	creds = config->tls ? tls_server_credentials(config->tls)
 			    : grpc_insecure_server_credentials_create();
 	rc = listen_tcp(server->grpc, a, creds, &port, err);
@@ -324,7 +326,7 @@ int rpc_listen(struct rpc_server *server, const char *address, char **bound,
 		rc = listeners_add_unix(server->rpc->listeners, server->grpc,
 					a.path, err);
 	else
-		rc = listen_on_tcp(server, &a, err);
+		rc = listen_on_tcp(server, address, &a, err);
 	if (rc == -1)
 		return -1;
 	*bound = address_format(&a);
