@@ -27,11 +27,21 @@ struct client *ask_client(struct task *t, struct err *err)
 	return c;
 }
 
+/* The key for an id: only that of bytes may carry more than ASCII. */
+static const char *controller_key(const char *id)
+{
+	for (const char *s = id; *s; s++)
+		if (*s < ' ' || *s > '~')
+			return "controllerid-bin";
+	return "controllerid";
+}
+
 struct client_call ask_call(const struct ask *what, int64_t deadline,
 			    struct client_md *md)
 {
 	if (what->controller)
-		*md = (struct client_md){"controllerid", what->controller,
+		*md = (struct client_md){controller_key(what->controller),
+					 what->controller,
 					 strlen(what->controller)};
 	return (struct client_call){
 		.method = what->method,

@@ -135,3 +135,13 @@ test_case 'what a registry of others lacks is said with a hint' '
 	export OIMCTL_SERVER=unix:$dir/v0.sock
 	fails_with 76 oimctl status 2>err && grep -q "^hint: " err
 '
+
+test_case 'an id may be any text' '
+	start_oimd node4 --set "controller.knöten 4.plane=null" \
+		--set registry.enabled=no \
+		--set "controller.knöten 4.registry=$addr_reg" &&
+	wait_for 20 oimctl get "knöten 4/address" --must-exist &&
+	oimctl -C "knöten 4" provision d4 1M && oimctl -C "knöten 4" map d4 &&
+	oimctl show mapping d4 -o value=/controllerId >out &&
+	[ "$(cat out)" = "knöten 4" ]
+'
