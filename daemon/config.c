@@ -2,7 +2,6 @@
 
 #include "daemon/config.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,8 +67,7 @@ static const char *get(const struct config *c, const char *section,
 	return value ? value : otherwise;
 }
 
-/* --- defaults: those of the system for root, those of the user for others ---
- */
+/* --- defaults: those of the system for root, else those of the user --- */
 
 static char *default_run_dir(void)
 {
@@ -268,8 +266,7 @@ static int read_limits(struct config *c, struct err *err)
 
 /* --- controllers --- */
 
-/* The section that has a key of a controller: its own, or the one for all. */
-static const char *section_of(const struct config *c, const char *id,
+const char *config_section_of(const struct config *c, const char *id,
 			      const char *key)
 {
 	return conf_get(c->conf, "controller", id, key) ? id : NULL;
@@ -278,7 +275,8 @@ static const char *section_of(const struct config *c, const char *id,
 static const char *get_for(const struct config *c, const char *id,
 			   const char *key)
 {
-	return conf_get(c->conf, "controller", section_of(c, id, key), key);
+	return conf_get(c->conf, "controller", config_section_of(c, id, key),
+			key);
 }
 
 static int read_controller(struct config *c, const char *id, bool is_default,
@@ -303,11 +301,11 @@ static int read_controller(struct config *c, const char *id, bool is_default,
 		k->plane = "kernel";
 	if (!k->memory_dir)
 		k->memory_dir = own(c, default_memory_dir(id));
-	name = section_of(c, id, "interval");
+	name = config_section_of(c, id, "interval");
 	if (get_duration(c, "controller", name, "interval", UNITS_SECOND / 10,
 			 &k->interval, err) == -1)
 		return -1;
-	name = section_of(c, id, "malloc-limit");
+	name = config_section_of(c, id, "malloc-limit");
 	return conf_get_size(conf, "controller", name, "malloc-limit",
 			     &k->malloc_limit, err);
 }
@@ -389,87 +387,4 @@ void config_free(struct config *c)
 	free(c->controllers);
 	conf_free(c->conf);
 	free(c);
-}
-
-/* --- printing --- */
-
-static void print_value(const struct config *c, const char *section,
-			const char *name, const char *key, const char *value)
-{
-	const char *origin = conf_origin(c->conf, section, name, key);
-
-	if (value)
-		printf("# %s\n%s = %s\n", origin ? origin : "default", key,
-		       value);
-}
-
-static void print_duration(const struct config *c, const char *section,
-			   const char *name, const char *key, int64_t ns)
-{
-	CLEANUP(cleanup_free) char *text = units_format_duration(ns);
-
-	print_value(c, section, name, key, text);
-}
-
-static void print_number(const struct config *c, const char *section,
-			 const char *name, const char *key, uint64_t number)
-{
-	CLEANUP(cleanup_free) char *text = mem_printf("%" PRIu64, number);
-
-	print_value(c, section, name, key, text);
-}
-
-static void print_bool(const struct config *c, const char *section,
-		       const char *key, bool value)
-{
-	print_value(c, section, NULL, key, value ? "yes" : "no");
-}
-
-static void print_controller(const struct config *c,
-			     const struct config_controller *k)
-{
-	printf("\n[controller \"%s\"]\n", k->id);
-	print_value(c, "controller", section_of(c, k->id, "plane"), "plane",
-		    k->plane);
-	print_value(c, "controller", section_of(c, k->id, "registry"),
-		    "registry", k->registry);
-	print_value(c, "controller", k->id, "address", k->address);
-	print_duration(c, "controller", section_of(c, k->id, "interval"),
-		       "interval", k->interval);
-	print_value(c, "controller", k->id, "memory-dir", k->memory_dir);
-	if (k->malloc_limit)
-		print_number(c, "controller",
-			     section_of(c, k->id, "malloc-limit"),
-			     "malloc-limit", k->malloc_limit);
-}
-
-void config_print(const struct config *c)
-{
-	printf("[daemon]\n");
-	for (const char *const *l = c->listen; *l; l++)
-		print_value(c, "daemon", NULL, "listen", *l);
-	print_bool(c, "daemon", "plaintext", c->plaintext);
-	print_value(c, "daemon", NULL, "run-dir", c->run_dir);
-	print_value(c, "daemon", NULL, "state-dir", c->state_dir);
-	print_duration(c, "daemon", NULL, "drain", c->drain);
-	printf("\n[store]\n");
-	print_value(c, "store", NULL, "engine", "lmdb");
-	print_value(c, "store", NULL, "path", c->store_path);
-	printf("\n[registry]\n");
-	print_bool(c, "registry", "enabled", c->registry);
-	printf("\n[tls]\n");
-	print_value(c, "tls", NULL, "ca", c->tls.ca);
-	print_value(c, "tls", NULL, "cert", c->tls.cert);
-	print_value(c, "tls", NULL, "key", c->tls.key);
-	print_value(c, "tls", NULL, "crl", c->tls.crl);
-	printf("\n[log]\n");
-	print_value(c, "log", NULL, "level", log_level_name(c->log_level));
-	print_value(c, "log", NULL, "format", log_format_name(c->log_format));
-	printf("\n[limits]\n");
-	print_number(c, "limits", NULL, "workers", c->workers);
-	print_number(c, "limits", NULL, "queue", c->queue);
-	if (!c->n_controllers)
-		printf("\n[controller]\nenabled = no\n");
-	for (size_t i = 0; i < c->n_controllers; i++)
-		print_controller(c, &c->controllers[i]);
 }

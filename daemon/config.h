@@ -64,6 +64,11 @@ static inline void cleanup_config(struct config **c)
 	config_free(*c);
 }
 
+/* The name of the section that has a key of a controller: its id, or NULL for
+ * the section for all. */
+const char *config_section_of(const struct config *c, const char *id,
+			      const char *key);
+
 /*
  * Prints what is in force to stdout, as a file that config_read() takes;
  * comments say where each value comes from.

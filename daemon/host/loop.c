@@ -162,7 +162,7 @@ int loop_probe(unsigned int number, const struct loop_backing *backing,
 	return 0;
 }
 
-/* ------------------------------------------------------------------ attach */
+/* --- attach --- */
 
 static int add(unsigned int number, struct err *err)
 {
@@ -255,7 +255,7 @@ int loop_attach(unsigned int number, int fd, struct err *err)
 	return 0;
 }
 
-/* ------------------------------------------------------------------ detach */
+/* --- detach --- */
 
 /* Disarms what take_away() armed. */
 static void restore(unsigned int number, const struct loop_backing *backing)

@@ -26,7 +26,7 @@ struct memdir {
 	char *path;
 };
 
-/* -------------------------------------------------------------------- open */
+/* --- open --- */
 
 /* Others could have put it where it is, or put something else there. */
 static bool is_exposed(const struct stat *parent, const struct stat *st)
@@ -167,7 +167,7 @@ int memdir_check(struct memdir *d, struct err *err)
 	return 0;
 }
 
-/* ------------------------------------------------------------------- space */
+/* --- space --- */
 
 int memdir_capacity(struct memdir *d, uint64_t *bytes, struct err *err)
 {
@@ -222,7 +222,7 @@ static int too_big(struct memdir *d, uint64_t size, struct err *err)
 		       want, d->path, have);
 }
 
-/* ------------------------------------------------------------------- files */
+/* --- files --- */
 
 static void check_name(const char *name)
 {

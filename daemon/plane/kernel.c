@@ -97,7 +97,7 @@ static const char *kernel_epoch(const struct plane *p, enum plane_kind kind)
 	return kind == PLANE_MALLOC ? k->boot_id : NULL;
 }
 
-/* ------------------------------------------------------------------- bdevs */
+/* --- bdevs --- */
 
 static int kernel_create(struct plane *p, const char *name,
 			 const struct plane_source *source, struct err *err)
@@ -124,7 +124,7 @@ static int kernel_stat(struct plane *p, const char *name,
 	return rc;
 }
 
-/* ------------------------------------------------------------- attachments */
+/* --- attachments --- */
 
 /* A token that is not of this plane names nothing that is here. */
 static bool find_place(const char *token, struct place *place)

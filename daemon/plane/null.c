@@ -124,7 +124,7 @@ static const char *null_epoch(const struct plane *p, enum plane_kind kind)
 	return ((const struct null_plane *)p)->epoch;
 }
 
-/* ------------------------------------------------------------------- bdevs */
+/* --- bdevs --- */
 
 static void forget(struct null_plane *n, struct bdev *b)
 {
@@ -183,7 +183,7 @@ static int null_stat(struct plane *p, const char *name, struct plane_stat *stat,
 	return 1;
 }
 
-/* ------------------------------------------------------------- attachments */
+/* --- attachments --- */
 
 /* 0 if the token is not of this plane. */
 static unsigned int parse(const char *token)

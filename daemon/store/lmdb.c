@@ -78,7 +78,7 @@ int lmdb_set_revision(struct lmdb *s, MDB_txn *txn, int64_t revision)
 	return put_meta(s, txn, "rev", &revision, sizeof(revision));
 }
 
-/* ------------------------------------------------------------------ opening */
+/* --- opening --- */
 
 static int make_id(char id[2 * LMDB_ID_BYTES + 1])
 {
@@ -234,7 +234,7 @@ static int open_all(struct lmdb *s, bool *is_new, struct err *err)
 	return s->writer ? 0 : -1;
 }
 
-/* ------------------------------------------------------------------- engine */
+/* --- engine --- */
 
 static void close_store(struct store *base)
 {

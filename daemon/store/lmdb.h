@@ -77,7 +77,7 @@ struct lmdb {
 	atomic_bool is_full;     /* there was no space when it was last tried */
 };
 
-/* ------------------------------------------------------------------- lmdb.c */
+/* --- lmdb.c --- */
 
 /* Sets err from LMDB's result, which may be an errno; returns -1. */
 int lmdb_err(int rc, struct err *err);
@@ -94,7 +94,7 @@ static inline MDB_val lmdb_val(const void *data, size_t size)
 	return (MDB_val){.mv_size = size, .mv_data = (void *)(uintptr_t)data};
 }
 
-/* --------------------------------------------------------------- lmdb_dir.c */
+/* --- lmdb_dir.c --- */
 
 /*
  * Makes the directory and its files where they are absent, with their modes
@@ -108,7 +108,7 @@ int lmdb_dir_sync(const char *path, struct err *err);
 /* Takes the data away again, of a new store that could not be finished. */
 void lmdb_dir_discard(const char *path);
 
-/* -------------------------------------------------------------- lmdb_read.c */
+/* --- lmdb_read.c --- */
 
 /* Every successful begin is followed by an end, in the same thread. */
 struct lmdb_reader *lmdb_read_begin(struct lmdb *s, struct err *err);
@@ -127,7 +127,7 @@ int lmdb_each(struct store *base, const char *prefix,
 	      bool (*visit)(void *arg, const struct store_kv *kv), void *arg,
 	      struct err *err);
 
-/* ------------------------------------------------------------- lmdb_apply.c */
+/* --- lmdb_apply.c --- */
 
 /* One LMDB transaction with all that is applied in it. */
 struct lmdb_batch {
@@ -147,7 +147,7 @@ struct lmdb_batch {
  */
 int lmdb_apply(struct lmdb_batch *b, struct store_txn *txn);
 
-/* ------------------------------------------------------------- lmdb_write.c */
+/* --- lmdb_write.c --- */
 
 struct lmdb_writer *lmdb_writer_new(struct lmdb *s, struct err *err);
 /* Waits for all that was submitted. NULL is fine. */
@@ -155,7 +155,7 @@ void lmdb_writer_free(struct lmdb_writer *w);
 
 void lmdb_submit(struct store *base, struct store_txn *txn);
 
-/* ------------------------------------------------------------ lmdb_commit.c */
+/* --- lmdb_commit.c --- */
 
 /*
  * Commits a list of transactions as one, or one by one where not all find
@@ -167,7 +167,7 @@ void lmdb_commit(struct lmdb *s, struct store_txn *txns);
 /* Whether LMDB's result of a commit means that there was no space for those. */
 bool lmdb_is_full(struct lmdb *s, int rc, const struct store_txn *txns);
 
-/* ------------------------------------------------------------- lmdb_lease.c */
+/* --- lmdb_lease.c --- */
 
 int lmdb_lease_grant(struct store *base, int64_t ttl, int64_t *id,
 		     struct err *err);

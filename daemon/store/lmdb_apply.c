@@ -20,7 +20,7 @@ static int find(struct lmdb_batch *b, const char *key, struct lmdb_header *h)
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-/* ------------------------------------------------------- attached to leases */
+/* --- attached to leases --- */
 
 struct lease_key {
 	unsigned char bytes[8 + STORE_MAX_KEY];
@@ -51,7 +51,7 @@ static int detach(struct lmdb_batch *b, int64_t lease, const char *key)
 	return lease ? mdb_del(b->txn, b->s->lease_key, &k, NULL) : 0;
 }
 
-/* ---------------------------------------------------------------------- ops */
+/* --- ops --- */
 
 static int put(struct lmdb_batch *b, const struct store_op *op,
 	       struct revision *r, int64_t number)
@@ -126,7 +126,7 @@ static int apply_ops(struct lmdb_batch *b, const struct store_op *ops, size_t n,
 	return 0;
 }
 
-/* ------------------------------------------------------------------- leases */
+/* --- leases --- */
 
 static int find_lease(struct lmdb_batch *b, int64_t id)
 {
@@ -191,7 +191,7 @@ static int end(struct lmdb_batch *b, int64_t id, int64_t *revision)
 	return rc ? rc : mdb_del(b->txn, b->s->lease, &k, NULL);
 }
 
-/* ------------------------------------------------------------- transactions */
+/* --- transactions --- */
 
 static int check_compares(struct lmdb_batch *b, struct store_txn *txn)
 {

@@ -31,7 +31,7 @@ static void refuse(struct lmdb *s, struct store_txn *txns, int code,
 	}
 }
 
-/* ----------------------------------------------------------------- attempts */
+/* --- attempts --- */
 
 static int apply_all(struct lmdb_batch *b, struct store_txn *txns)
 {
@@ -79,7 +79,7 @@ static int grow(struct lmdb *s)
 	return rc;
 }
 
-/* ------------------------------------------------------- a full file system */
+/* --- a full file system --- */
 
 /* After a write of the meta page has failed LMDB begins nothing any more. */
 static bool is_sound(struct lmdb *s)
@@ -148,7 +148,7 @@ static void on_full(struct lmdb *s, struct store_txn *txns)
 		       "no space left");
 }
 
-/* ------------------------------------------------------------------ a batch */
+/* --- a batch --- */
 
 static size_t count(const struct store_txn *txns)
 {

@@ -11,7 +11,7 @@
 #include "proto/lib/cleanup.h"
 #include "proto/lib/mem.h"
 
-/* ------------------------------------------------------------- transactions */
+/* --- transactions --- */
 
 static int read_failed(struct lmdb *s, int rc, struct err *err)
 {
@@ -91,7 +91,7 @@ void lmdb_readers_free(struct lmdb *s)
 	}
 }
 
-/* ------------------------------------------------------------------ records */
+/* --- records --- */
 
 int lmdb_read_header(const MDB_val *record, struct lmdb_header *h)
 {
@@ -142,7 +142,7 @@ int lmdb_get(struct store *base, const char *key, struct arena *a,
 	return rc ? read_failed(s, rc, err) : 1;
 }
 
-/* ------------------------------------------------------------------- ranges */
+/* --- ranges --- */
 
 /* A walk over the keys that begin with prefix. */
 struct walk {

@@ -48,7 +48,7 @@ struct watches {
 	size_t bytes;
 };
 
-/* ---------------------------------------------------------------- revisions */
+/* --- revisions --- */
 
 struct revision *revision_new(int64_t number, const struct store_op *ops,
 			      size_t n)
@@ -102,7 +102,7 @@ static void unref(struct revision *r)
 		free(r);
 }
 
-/* --------------------------------------------------------------------- ring */
+/* --- ring --- */
 
 static struct revision **place(struct watches *w, int64_t number)
 {
@@ -142,7 +142,7 @@ void watches_tell(struct watches *w, struct revision **revisions, size_t n)
 	pthread_mutex_unlock(&w->mu);
 }
 
-/* ------------------------------------------------------------------- thread */
+/* --- thread --- */
 
 static bool concerns(const struct watch *watch, const struct store_event *e)
 {
@@ -224,7 +224,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* ------------------------------------------------------------------ watches */
+/* --- watches --- */
 
 struct store_watch *watches_add(
 	struct watches *w, struct store *s, const char *prefix, int64_t from,

@@ -57,7 +57,7 @@ struct lmdb_writer {
 	struct expiry expiries[MAX_EXPIRIES];
 };
 
-/* --------------------------------------------------------------- submitting */
+/* --- submitting --- */
 
 static void refuse(struct store_txn *txn)
 {
@@ -91,7 +91,7 @@ void lmdb_submit(struct store *base, struct store_txn *txn)
 	}
 }
 
-/* -------------------------------------------------------------------- queue */
+/* --- queue --- */
 
 /* Until so many are queued, or it is time, or the store is being closed. */
 static void wait_for(struct lmdb_writer *w, size_t wanted, int64_t until)
@@ -140,7 +140,7 @@ static struct store_txn *take(struct lmdb_writer *w, size_t *n)
 	return batch;
 }
 
-/* ------------------------------------------------------------------- thread */
+/* --- thread --- */
 
 /* Puts the ends of leases that are due before the batch. */
 static struct store_txn *add_expiries(struct lmdb_writer *w,

@@ -51,7 +51,7 @@ const char *store_id(const struct store *s)
 	return s->engine->id(s);
 }
 
-/* ------------------------------------------------------------------ reading */
+/* --- reading --- */
 
 int store_get(struct store *s, const char *key, struct arena *a,
 	      struct store_kv *kv, struct err *err)
@@ -80,7 +80,7 @@ int store_each(struct store *s, const char *prefix,
 	return s->engine->each(s, prefix, visit, arg, err);
 }
 
-/* ------------------------------------------------------------------ writing */
+/* --- writing --- */
 
 static int check_op(const struct store_op *op, size_t *room, struct err *err)
 {
@@ -214,7 +214,7 @@ int store_delete(struct store *s, const char *key, struct err *err)
 	return commit_op(s, &op, err);
 }
 
-/* ------------------------------------------------------ watching and leases */
+/* --- watching and leases --- */
 
 struct store_watch *store_watch(struct store *s, const char *prefix,
 				int64_t from,

@@ -55,7 +55,7 @@ bool store_is_embedded(const struct store *s);
  */
 const char *store_id(const struct store *s);
 
-/* ------------------------------------------------------------------ reading */
+/* --- reading --- */
 
 struct store_kv {
 	const char *key;
@@ -95,7 +95,7 @@ int store_each(struct store *s, const char *prefix,
 	       bool (*visit)(void *arg, const struct store_kv *kv), void *arg,
 	       struct err *err);
 
-/* ------------------------------------------------------------------ writing */
+/* --- writing --- */
 
 /* True if the key's mod revision is that; 0: if there is no such key. */
 struct store_compare {
@@ -162,7 +162,7 @@ int store_put_message(struct store *s, const char *key,
 		      const ProtobufCMessage *message, struct err *err);
 int store_delete(struct store *s, const char *key, struct err *err);
 
-/* ----------------------------------------------------------------- watching */
+/* --- watching --- */
 
 struct store_event {
 	struct store_kv kv; /* of a delete: key and mod_revision only */
@@ -197,7 +197,7 @@ struct store_watch *store_watch(struct store *s, const char *prefix,
 /* After it returns fn is not called again. NULL is fine. */
 void store_unwatch(struct store_watch *w);
 
-/* ------------------------------------------------------------------- leases */
+/* --- leases --- */
 
 /*
  * A lease ends at the earliest ttl seconds after its last renewal; later by
@@ -210,7 +210,7 @@ int store_lease_grant(struct store *s, int64_t ttl, int64_t *id,
 int store_lease_renew(struct store *s, int64_t id, struct err *err);
 int store_lease_revoke(struct store *s, int64_t id, struct err *err);
 
-/* ------------------------------------------------------------------ engines */
+/* --- engines --- */
 
 /*
  * The embedded engine: LMDB in the directory path, which is made (0700; files

@@ -49,7 +49,7 @@ static double ms(int64_t ns)
 	return (double)ns / 1e6;
 }
 
-/* --------------------------------------------------------------------- disk */
+/* --- disk --- */
 
 /* Syncs per second of one page that is written again and again. */
 static double bench_sync(const char *dir, int64_t duration)
@@ -77,7 +77,7 @@ static double bench_sync(const char *dir, int64_t duration)
 	return n * 1e9 / (double)(now - start);
 }
 
-/* ------------------------------------------------------------------ writers */
+/* --- writers --- */
 
 struct writer {
 	struct store *s;
@@ -214,7 +214,7 @@ static void bench_flights(struct store *s, unsigned n, int64_t duration,
 	       units_monotonic() - start, syncs);
 }
 
-/* ------------------------------------------------------------------ readers */
+/* --- readers --- */
 
 /* Microseconds of one call, repeated for a second at most. */
 static double time_of(void (*call)(struct store *s, struct arena *a,

@@ -59,7 +59,7 @@ static int complain(struct err *err)
 	return 1;
 }
 
-/* ------------------------------------------------------------------ writing */
+/* --- writing --- */
 
 /* What belongs to a number: as many bytes as make pages overflow now and then.
  */
@@ -140,7 +140,7 @@ static int write_all(struct store *s, unsigned threads, uint64_t count,
 	return store_check(s, &status, err);
 }
 
-/* ---------------------------------------------------------------- verifying */
+/* --- verifying --- */
 
 struct check {
 	uint64_t last[MAX_THREADS];

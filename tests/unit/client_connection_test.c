@@ -59,7 +59,7 @@ static int listen_on_tcp(char address[32])
 	return fd;
 }
 
-/* -------------------------------------------- connections that are not made */
+/* --- connections that are not made --- */
 
 static void test_a_missing_socket_is_reported_at_once(void **state)
 {
@@ -147,7 +147,7 @@ static void test_a_connection_that_breaks_is_not_called_refused(void **state)
 	assert_non_null(strstr(f->err.msg, "the connection broke"));
 }
 
-/* --------------------------------------------------------------------- TLS */
+/* --- TLS --- */
 
 static struct tls *load(const struct certs *ca, const struct certs *c,
 			const char *name)

@@ -24,7 +24,7 @@
 #include "tests/unit/client_fixture.h"
 #include "tests/unit/echo.h"
 
-/* ------------------------------------------------------------- the server */
+/* --- the server --- */
 
 /* The number in the request; 0 if the client has gone. */
 static size_t receive_number(struct echo_call *c)
@@ -205,7 +205,7 @@ static const struct echo_method methods[] = {
 	{NULL, NULL},
 };
 
-/* -------------------------------------------------------------- the client */
+/* --- the client --- */
 
 /* A server on a Unix socket, and a client of it. */
 static int setup_unix(void **state)
@@ -230,7 +230,7 @@ static int drain(struct fixture *f, struct client_stream *s)
 	return ret;
 }
 
-/* ------------------------------------------------------- calls that succeed */
+/* --- calls that succeed --- */
 
 static void test_a_call_has_its_reply(void **state)
 {

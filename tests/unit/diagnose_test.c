@@ -105,7 +105,7 @@ static void assert_well(struct fixture *f, const char *address)
 	assert_int_equal(ret, 0);
 }
 
-/* ------------------------------------------------------------ Unix sockets */
+/* --- Unix sockets --- */
 
 /* A socket at f->path that somebody may listen on. */
 static void bind_unix(struct fixture *f)
@@ -206,7 +206,7 @@ static void test_a_socket_without_permission_names_the_group(void **state)
 	assert_int_equal(f->err.code, GRPC_STATUS_UNAVAILABLE);
 }
 
-/* --------------------------------------------------------------------- TCP */
+/* --- TCP --- */
 
 static void *serve_one(void *arg)
 {
@@ -292,7 +292,7 @@ static void test_a_plaintext_server_is_well_without_tls(void **state)
 	assert_well(f, f->peer.address);
 }
 
-/* --------------------------------------------------------------------- TLS */
+/* --- TLS --- */
 
 static void use_tls(struct fixture *f, const char *name)
 {

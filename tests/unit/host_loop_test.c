@@ -20,7 +20,7 @@ static off_t blocks(struct loop_file *f)
 	return st.st_blocks;
 }
 
-/* ---------------------------------------------------------- attach, detach */
+/* --- attach, detach --- */
 
 static void test_a_number_is_not_chosen_twice(void **state)
 {
@@ -156,7 +156,7 @@ static void test_a_number_whose_node_is_taken_is_not_chosen(void **state)
 	assert_string_not_equal(f->path, path);
 }
 
-/* ------------------------------------------------------------- dirty pages */
+/* --- dirty pages --- */
 
 struct writer {
 	struct loop_file *file;

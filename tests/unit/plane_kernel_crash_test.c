@@ -8,7 +8,7 @@
 
 #include "tests/unit/kernel_bdev.h"
 
-/* ------------------------------------------------------------------- crash */
+/* --- crash --- */
 
 static int run_create(struct kernel_bdev *f, struct err *err)
 {
@@ -127,7 +127,7 @@ static void test_detach_killed_anywhere_is_finished_by_a_repeat(void **state)
 	}
 }
 
-/* ------------------------------------------------------------- concurrency */
+/* --- concurrency --- */
 
 #define THREADS 16
 #define ROUNDS  8

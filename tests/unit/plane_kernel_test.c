@@ -5,7 +5,7 @@
 #include "proto/lib/id.h"
 #include "tests/unit/kernel_bdev.h"
 
-/* ------------------------------------------------------------------- bdevs */
+/* --- bdevs --- */
 
 static void test_a_bdev_is_there_from_create_to_remove(void **state)
 {
@@ -68,7 +68,7 @@ static void test_the_default_directory_is_the_controllers(void **state)
 	rmdir("/dev/shm/oim"); /* if nobody else uses it */
 }
 
-/* ------------------------------------------------------------- attachments */
+/* --- attachments --- */
 
 static void test_a_plan_changes_nothing(void **state)
 {
@@ -292,7 +292,7 @@ static void test_without_privilege_only_attaching_fails(void **state)
 	disk_join(pid);
 }
 
-/* -------------------------------------------------------------------- data */
+/* --- data --- */
 
 static void test_data_stays_when_the_disk_goes_and_comes(void **state)
 {

@@ -136,7 +136,7 @@ static inline void wait_on(sem_t *sem)
 		failed_;                                                       \
 	})
 
-/* ----------------------------------------------- what most tests start with */
+/* --- what most tests start with --- */
 
 static inline enum store_result commit(struct store *s, struct store_txn *txn)
 {

@@ -200,7 +200,7 @@ static void test_leases_are_there_after_opening_again(void **state)
 	assert_false(has(f->s, "a"));
 }
 
-/* --------------------------------------------------------------------- time */
+/* --- time --- */
 
 /*
  * Lease times are seconds, so all that is about them happens at once, on two

@@ -71,7 +71,7 @@ static int open_on_sound_disk(void **state)
 	return 0;
 }
 
-/* -------------------------------------------------------------------- waits */
+/* --- waits --- */
 
 static void test_a_commit_waits_for_pages_then_root(void **state)
 {
@@ -208,7 +208,7 @@ static void test_a_commit_ends_with_a_thousand_ops(void **state)
 	assert_true(has(s, "63/127"));
 }
 
-/* ----------------------------------------------------------------- failures */
+/* --- failures --- */
 
 static void assert_unavailable(struct store *s)
 {
@@ -284,7 +284,7 @@ static void test_a_disk_error_fails_all_that_wait(void **state)
 	assert_false(has(f->s, "0/0"));
 }
 
-/* ----------------------------------------------------------------- no space */
+/* --- no space --- */
 
 static int put_code(struct store *s)
 {

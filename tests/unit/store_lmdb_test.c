@@ -22,7 +22,7 @@ static void assert_not_opened(const char *place, int code, const char *part)
 			 place, part);
 }
 
-/* ------------------------------------------------------------ the directory */
+/* --- the directory --- */
 
 static mode_t mode_of(const char *dir, const char *name)
 {
@@ -118,7 +118,7 @@ static void test_no_descriptor_is_inherited(void **state)
 		assert_not_inherited(dirfd(fds), e->d_name, f->place);
 }
 
-/* ---------------------------------------------------------------- one owner */
+/* --- one owner --- */
 
 static void test_a_second_opening_names_the_process(void **state)
 {
@@ -172,7 +172,7 @@ static void test_another_process_is_named_and_its_end_frees_it(void **state)
 	assert_value(f->s, "a", "1");
 }
 
-/* ------------------------------------------------------------ what is in it */
+/* --- what is in it --- */
 
 /* Overwrites an entry of a database behind the engine's back. */
 static void tamper(const char *place, const char *database, const char *key,
@@ -261,7 +261,7 @@ static void test_a_store_names_its_path(void **state)
 	assert_true(store_is_embedded(f->s));
 }
 
-/* ------------------------------------------------------------------- growth */
+/* --- growth --- */
 
 #define BLOCK   (512u << 10)
 #define BLOCKS  100 /* fifty MiB: the map of 16 doubles twice */

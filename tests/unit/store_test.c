@@ -6,7 +6,7 @@
 
 #include "oim/state/v1/state.pb-c.h"
 
-/* --------------------------------------------------------------------- keys */
+/* --- keys --- */
 
 static void test_a_key_that_was_put_is_read_back(void **state)
 {
@@ -179,7 +179,7 @@ static void test_a_key_made_anew_is_a_new_one(void **state)
 	assert_int_equal(kv.create_revision, anew);
 }
 
-/* ------------------------------------------------------------------- ranges */
+/* --- ranges --- */
 
 static void list(struct store *s, const char *prefix, const char *after,
 		 size_t limit, struct arena *a, struct store_list *l)
@@ -382,7 +382,7 @@ static void test_each_visits_in_order_until_told_to_stop(void **state)
 	assert_string_equal(two.keys, "a=a b=b ");
 }
 
-/* ---------------------------------------------------------------- the store */
+/* --- the store --- */
 
 static void test_a_store_keeps_its_id_and_revision(void **state)
 {

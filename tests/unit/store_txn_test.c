@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 
-/* ------------------------------------------------------------- transactions */
+/* --- transactions --- */
 
 static void test_all_keys_of_a_transaction_share_its_revision(void **state)
 {
@@ -151,7 +151,7 @@ static void test_a_transaction_without_anything_is_done(void **state)
 	assert_int_equal(txn.revision, 0);
 }
 
-/* --------------------------------------------------------------- submitting */
+/* --- submitting --- */
 
 struct chain {
 	struct store *s;
@@ -247,7 +247,7 @@ static void test_closing_waits_for_writes_under_way(void **state)
 	assert_true(has(f->s, "49"));
 }
 
-/* ----------------------------------------------------------- many at a time */
+/* --- many at a time --- */
 
 #define WRITERS 64
 #define ROUNDS  10

@@ -104,7 +104,7 @@ static const struct tls_identity *identify(struct tls *t, const struct certs *c,
 	return tls_identity_of(t, pem, strlen(pem));
 }
 
-/* ------------------------------------------------------------- the files */
+/* --- the files --- */
 
 static void test_good_files_are_taken(void **state)
 {
@@ -236,7 +236,7 @@ static void test_a_file_without_a_revocation_list_is_refused(void **state)
 			       "revocation list");
 }
 
-/* ---------------------------------------------------------- reading again */
+/* --- reading again --- */
 
 static void test_new_files_are_taken(void **state)
 {
@@ -339,7 +339,7 @@ static void test_a_key_that_is_repaired_by_its_mode_is_taken(void **state)
 	assert_int_equal(tls_generation(t), 2);
 }
 
-/* ------------------------------------------------------------- identities */
+/* --- identities --- */
 
 static void test_the_common_name_is_the_first_name(void **state)
 {
