@@ -131,19 +131,11 @@ static void add_bdevs(struct task *t, const void *reply)
 /* With arguments only those. */
 static int run_list(struct task *t, struct err *err)
 {
-	const Oim__Admin__V1__ListBDevsRequest request =
-		OIM__ADMIN__V1__LIST_BDEVS_REQUEST__INIT;
-	const struct ask what = {
-		.method = "/oim.admin.v1.Admin/ListBDevs",
-		.request = &request.base,
-		.reply = &oim__admin__v1__list_bdevs_reply__descriptor,
-	};
-
 	if (items_check(t, "bdev name", err) == -1)
 		return -1;
 	out_list(t->out, "BDevList", "items");
 	out_order(t->out, "controllerId");
-	if (everywhere_ask(t, &what, add_bdevs, err) == -1)
+	if (everywhere_ask(t, &everywhere_bdevs, add_bdevs, err) == -1)
 		return -1;
 	return items_finish(t, "name", "BDev", err);
 }

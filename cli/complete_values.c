@@ -63,16 +63,10 @@ static void add_mappings(struct task *t, const void *reply)
 void complete_mappings(struct complete *c)
 {
 	CLEANUP(err_clear) struct err err = ERR_INIT;
-	const Oim__Admin__V1__ListMappingsRequest request =
-		OIM__ADMIN__V1__LIST_MAPPINGS_REQUEST__INIT;
-	const struct ask what = {
-		.method = "/oim.admin.v1.Admin/ListMappings",
-		.request = &request.base,
-		.reply = &oim__admin__v1__list_mappings_reply__descriptor,
-	};
 
 	if (c->is_settled)
-		everywhere_ask(&c->task, &what, add_mappings, &err);
+		everywhere_ask(&c->task, &everywhere_mappings, add_mappings,
+			       &err);
 }
 
 static void add_bdevs(struct task *t, const void *reply)
@@ -86,16 +80,9 @@ static void add_bdevs(struct task *t, const void *reply)
 void complete_bdevs(struct complete *c)
 {
 	CLEANUP(err_clear) struct err err = ERR_INIT;
-	const Oim__Admin__V1__ListBDevsRequest request =
-		OIM__ADMIN__V1__LIST_BDEVS_REQUEST__INIT;
-	const struct ask what = {
-		.method = "/oim.admin.v1.Admin/ListBDevs",
-		.request = &request.base,
-		.reply = &oim__admin__v1__list_bdevs_reply__descriptor,
-	};
 
 	if (c->is_settled)
-		everywhere_ask(&c->task, &what, add_bdevs, &err);
+		everywhere_ask(&c->task, &everywhere_bdevs, add_bdevs, &err);
 }
 
 void complete_values(struct complete *c)

@@ -10,10 +10,29 @@
 #include "cli/dialect.h"
 #include "cli/hints.h"
 #include "cli/interrupt.h"
+#include "oim/admin/v1/admin.pb-c.h"
 #include "proto/lib/cleanup.h"
 #include "proto/lib/mem.h"
 
 #define MAX_THREADS 32
+
+static const Oim__Admin__V1__ListBDevsRequest bdevs_request =
+	OIM__ADMIN__V1__LIST_BDEVS_REQUEST__INIT;
+
+const struct ask everywhere_bdevs = {
+	.method = "/oim.admin.v1.Admin/ListBDevs",
+	.request = &bdevs_request.base,
+	.reply = &oim__admin__v1__list_bdevs_reply__descriptor,
+};
+
+static const Oim__Admin__V1__ListMappingsRequest mappings_request =
+	OIM__ADMIN__V1__LIST_MAPPINGS_REQUEST__INIT;
+
+const struct ask everywhere_mappings = {
+	.method = "/oim.admin.v1.Admin/ListMappings",
+	.request = &mappings_request.base,
+	.reply = &oim__admin__v1__list_mappings_reply__descriptor,
+};
 
 /* A call, and what came of it. */
 struct question {

@@ -20,4 +20,7 @@ int everywhere_ask(struct task *t, const struct ask *what,
 		   void (*add)(struct task *t, const void *reply),
 		   struct err *err);
 
+/* What there is of a controller. */
+extern const struct ask everywhere_bdevs, everywhere_mappings;
+
 #endif

@@ -7,6 +7,7 @@
 #include "cli/cmd.h"
 #include "cli/complete.h"
 #include "cli/disk.h"
+#include "cli/everywhere.h"
 #include "cli/secret.h"
 #include "cli/task.h"
 #include "oim/admin/v1/admin.pb-c.h"
@@ -155,16 +156,10 @@ static int run_map(struct task *t, struct err *err)
 
 static int check_mapped(struct task *t, const char *volume, struct err *err)
 {
-	const Oim__Admin__V1__ListMappingsRequest request =
-		OIM__ADMIN__V1__LIST_MAPPINGS_REQUEST__INIT;
-	const struct ask what = {
-		.method = "/oim.admin.v1.Admin/ListMappings",
-		.controller = task_controller(t),
-		.request = &request.base,
-		.reply = &oim__admin__v1__list_mappings_reply__descriptor,
-	};
+	struct ask what = everywhere_mappings;
 	const Oim__Admin__V1__ListMappingsReply *r;
 
+	what.controller = task_controller(t);
 	if (!task_option(t, "must-exist") || task_option(t, "dry-run"))
 		return 0;
 	r = ask(t, &what, err);

@@ -66,19 +66,11 @@ static int gather(struct task *t,
 		  void (*add)(struct task *t, const void *reply),
 		  struct err *err)
 {
-	const Oim__Admin__V1__ListMappingsRequest request =
-		OIM__ADMIN__V1__LIST_MAPPINGS_REQUEST__INIT;
-	const struct ask what = {
-		.method = "/oim.admin.v1.Admin/ListMappings",
-		.request = &request.base,
-		.reply = &oim__admin__v1__list_mappings_reply__descriptor,
-	};
-
 	if (items_check(t, "volume id", err) == -1)
 		return -1;
 	out_list(t->out, "MappingList", "items");
 	out_order(t->out, "controllerId");
-	if (everywhere_ask(t, &what, add, err) == -1)
+	if (everywhere_ask(t, &everywhere_mappings, add, err) == -1)
 		return -1;
 	return items_finish(t, "volumeId", "Mapping", err);
 }

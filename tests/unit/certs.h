@@ -21,6 +21,7 @@
 
 #include "proto/lib/mem.h"
 #include "proto/lib/tls.h"
+#include "tests/unit/check.h"
 
 #define CERTS_DAY 86400l
 
@@ -31,15 +32,6 @@ struct certs {
 	X509_CRL *crl;
 	long serial;
 };
-
-#define CERTS_CHECK(what)                                                      \
-	do {                                                                   \
-		if (!(what)) {                                                 \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__,     \
-				#what);                                        \
-			abort();                                               \
-		}                                                              \
-	} while (0)
 
 /* "DIR/NAME"; the caller frees it. */
 static inline char *certs_path(const struct certs *c, const char *name)
@@ -54,7 +46,7 @@ static inline FILE *certs_open(const struct certs *c, const char *name)
 
 	unlink(path);
 	file = fopen(path, "we");
-	CERTS_CHECK(file && fchmod(fileno(file), 0600) == 0);
+	CHECK(file && fchmod(fileno(file), 0600) == 0);
 	free(path);
 	return file;
 }
@@ -64,7 +56,7 @@ static inline void certs_write(const struct certs *c, const char *name,
 {
 	FILE *file = certs_open(c, name);
 
-	CERTS_CHECK(fputs(text, file) != EOF && fclose(file) == 0);
+	CHECK(fputs(text, file) != EOF && fclose(file) == 0);
 }
 
 static inline void certs_write_cert(const struct certs *c, const char *name,
@@ -72,7 +64,7 @@ static inline void certs_write_cert(const struct certs *c, const char *name,
 {
 	FILE *file = certs_open(c, name);
 
-	CERTS_CHECK(PEM_write_X509(file, cert) == 1 && fclose(file) == 0);
+	CHECK(PEM_write_X509(file, cert) == 1 && fclose(file) == 0);
 }
 
 static inline void certs_write_key(const struct certs *c, const char *name,
@@ -80,7 +72,7 @@ static inline void certs_write_key(const struct certs *c, const char *name,
 {
 	FILE *file = certs_open(c, name);
 
-	CERTS_CHECK(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL,
+	CHECK(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL,
 					 NULL) == 1 &&
 		    fclose(file) == 0);
 }
@@ -93,7 +85,7 @@ static inline void certs_extend(X509 *cert, X509 *issuer, int nid,
 
 	X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
 	ext = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
-	CERTS_CHECK(ext && X509_add_ext(cert, ext, -1) == 1);
+	CHECK(ext && X509_add_ext(cert, ext, -1) == 1);
 	X509_EXTENSION_free(ext);
 }
 
@@ -110,7 +102,7 @@ static inline X509 *certs_new_cert(EVP_PKEY *key, const char *cn, long serial,
 	X509_gmtime_adj(X509_getm_notAfter(cert), to);
 	X509_set_pubkey(cert, key);
 	if (cn)
-		CERTS_CHECK(X509_NAME_add_entry_by_txt(
+		CHECK(X509_NAME_add_entry_by_txt(
 				    name, "CN", MBSTRING_UTF8,
 				    (const unsigned char *)cn, -1, -1, 0) == 1);
 	return cert;
@@ -120,7 +112,7 @@ static inline void certs_init(struct certs *c, const char *cn)
 {
 	memset(c, 0, sizeof(*c));
 	snprintf(c->dir, sizeof(c->dir), "/tmp/oim-certs-XXXXXX");
-	CERTS_CHECK(mkdtemp(c->dir));
+	CHECK(mkdtemp(c->dir));
 	c->key = EVP_EC_gen("P-256");
 	c->serial = 1;
 	c->cert = certs_new_cert(c->key, cn, c->serial, -CERTS_DAY,
@@ -129,7 +121,7 @@ static inline void certs_init(struct certs *c, const char *cn)
 	certs_extend(c->cert, c->cert, NID_basic_constraints,
 		     "critical,CA:TRUE");
 	certs_extend(c->cert, c->cert, NID_subject_key_identifier, "hash");
-	CERTS_CHECK(X509_sign(c->cert, c->key, EVP_sha256()) > 0);
+	CHECK(X509_sign(c->cert, c->key, EVP_sha256()) > 0);
 	certs_write_cert(c, "ca.crt", c->cert);
 }
 
@@ -150,7 +142,7 @@ static inline long certs_issue_for(struct certs *c, const char *file,
 	certs_extend(cert, c->cert, NID_authority_key_identifier, "keyid");
 	if (names)
 		certs_extend(cert, c->cert, NID_subject_alt_name, names);
-	CERTS_CHECK(X509_sign(cert, c->key, EVP_sha256()) > 0);
+	CHECK(X509_sign(cert, c->key, EVP_sha256()) > 0);
 	snprintf(name, sizeof(name), "%s.crt", file);
 	certs_write_cert(c, name, cert);
 	snprintf(name, sizeof(name), "%s.key", file);
@@ -190,9 +182,9 @@ static inline void certs_revoke_until(struct certs *c, long serial, long to)
 		X509_CRL_add0_revoked(c->crl, revoked);
 		ASN1_INTEGER_free(number);
 	}
-	CERTS_CHECK(X509_CRL_sign(c->crl, c->key, EVP_sha256()) > 0);
+	CHECK(X509_CRL_sign(c->crl, c->key, EVP_sha256()) > 0);
 	file = certs_open(c, "crl.pem");
-	CERTS_CHECK(PEM_write_X509_CRL(file, c->crl) == 1 && fclose(file) == 0);
+	CHECK(PEM_write_X509_CRL(file, c->crl) == 1 && fclose(file) == 0);
 	ASN1_TIME_free(now);
 	ASN1_TIME_free(end);
 }
@@ -229,7 +221,7 @@ static inline char *certs_read(const struct certs *c, const char *name)
 	FILE *file = fopen(path, "re");
 	char *text = mem_zalloc(1, 16384);
 
-	CERTS_CHECK(file && fread(text, 1, 16383, file) > 0);
+	CHECK(file && fread(text, 1, 16383, file) > 0);
 	fclose(file);
 	free(path);
 	return text;

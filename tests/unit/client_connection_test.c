@@ -33,16 +33,9 @@ static const struct echo_method methods[] = {
 	{NULL, NULL},
 };
 
-/* A server on a Unix socket, and a client of it. */
 static int setup_unix(void **state)
 {
-	struct fixture *f;
-
-	setup(state);
-	f = *state;
-	echo_start(&f->echo, f->socket, methods, NULL);
-	connect_to(f, f->socket, NULL, NULL);
-	return 0;
+	return setup_server(state, methods);
 }
 
 static int listen_on_tcp(char address[32])

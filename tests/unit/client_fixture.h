@@ -110,6 +110,18 @@ static inline void connect_to(struct fixture *f, const char *address,
 	assert_non_null(f->client);
 }
 
+/* A server on a Unix socket, and a client of it. */
+static inline int setup_server(void **state, const struct echo_method *methods)
+{
+	struct fixture *f;
+
+	setup(state);
+	f = *state;
+	echo_start(&f->echo, f->socket, methods, NULL);
+	connect_to(f, f->socket, NULL, NULL);
+	return 0;
+}
+
 /* The reply, or NULL with f->err. */
 static inline const char *call_until(struct fixture *f, const char *method,
 				     const char *request, int64_t deadline)

@@ -38,11 +38,11 @@ static size_t receive_number(struct echo_call *c)
 
 	if (!buffer)
 		return 0;
-	ECHO_CHECK(grpc_byte_buffer_reader_init(&reader, buffer));
+	CHECK(grpc_byte_buffer_reader_init(&reader, buffer));
 	bytes = grpc_byte_buffer_reader_readall(&reader);
 	m = arena_unpack(a, TEXT_TYPE, GRPC_SLICE_START_PTR(bytes),
 			 GRPC_SLICE_LENGTH(bytes));
-	ECHO_CHECK(m);
+	CHECK(m);
 	n = strtoul(m->service, NULL, 10);
 	grpc_slice_unref(bytes);
 	grpc_byte_buffer_reader_destroy(&reader);
@@ -207,16 +207,9 @@ static const struct echo_method methods[] = {
 
 /* --- the client --- */
 
-/* A server on a Unix socket, and a client of it. */
 static int setup_unix(void **state)
 {
-	struct fixture *f;
-
-	setup(state);
-	f = *state;
-	echo_start(&f->echo, f->socket, methods, NULL);
-	connect_to(f, f->socket, NULL, NULL);
-	return 0;
+	return setup_server(state, methods);
 }
 
 /* Returns how the stream ended. */

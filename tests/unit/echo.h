@@ -19,6 +19,7 @@
 #include <grpc/grpc_security.h>
 
 #include "proto/lib/mem.h"
+#include "tests/unit/check.h"
 
 struct echo_call;
 
@@ -48,15 +49,6 @@ struct echo_call {
 	int cancelled;
 };
 
-#define ECHO_CHECK(what)                                                       \
-	do {                                                                   \
-		if (!(what)) {                                                 \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__,     \
-				#what);                                        \
-			abort();                                               \
-		}                                                              \
-	} while (0)
-
 static inline bool echo_wait(struct echo_call *c, void *tag)
 {
 	return grpc_completion_queue_pluck(
@@ -66,7 +58,7 @@ static inline bool echo_wait(struct echo_call *c, void *tag)
 
 static inline void echo_start_op(struct echo_call *c, grpc_op op, void *tag)
 {
-	ECHO_CHECK(grpc_call_start_batch(c->call, &op, 1, tag, NULL) ==
+	CHECK(grpc_call_start_batch(c->call, &op, 1, tag, NULL) ==
 		   GRPC_CALL_OK);
 }
 
@@ -175,7 +167,7 @@ static inline void echo_arm(struct echo *e)
 	c->queue = grpc_completion_queue_create_for_pluck(NULL);
 	grpc_call_details_init(&c->details);
 	grpc_metadata_array_init(&c->md);
-	ECHO_CHECK(grpc_server_request_call(e->server, &c->call, &c->details,
+	CHECK(grpc_server_request_call(e->server, &c->call, &c->details,
 					    &c->md, c->queue, e->queue,
 					    c) == GRPC_CALL_OK);
 }
@@ -187,7 +179,7 @@ static inline void echo_spawn(struct echo *e, struct echo_call *c)
 	pthread_mutex_lock(&e->lock);
 	e->live++;
 	pthread_mutex_unlock(&e->lock);
-	ECHO_CHECK(pthread_create(&thread, NULL, echo_serve, c) == 0);
+	CHECK(pthread_create(&thread, NULL, echo_serve, c) == 0);
 	pthread_detach(thread);
 }
 
@@ -237,13 +229,13 @@ static inline void echo_start(struct echo *e, const char *address,
 	grpc_server_register_completion_queue(e->server, e->queue, NULL);
 	port = grpc_server_add_http2_port(e->server, address, creds);
 	grpc_server_credentials_release(creds);
-	ECHO_CHECK(port);
+	CHECK(port);
 	e->address = strncmp(address, "unix:", 5) == 0
 			     ? mem_strdup(address)
 			     : mem_printf("127.0.0.1:%d", port);
 	grpc_server_start(e->server);
 	echo_arm(e);
-	ECHO_CHECK(pthread_create(&e->thread, NULL, echo_accept, e) == 0);
+	CHECK(pthread_create(&e->thread, NULL, echo_accept, e) == 0);
 }
 
 /* Cancels what is under way. */
