@@ -102,7 +102,7 @@ class Starts(Run):
 
     def test_with_memory_that_is_none(self):
         self.fail_to_start("is not on a tmpfs", "controller.k1.plane=kernel",
-                           "controller.k1.memory-dir=" + self.path("memory"))
+                           "controller.k1.memory-dir=/sys/kernel")
 
     def test_with_a_registry_that_cannot_be_dialled(self):
         self.fail_to_start("foo://x", "controller.k1.plane=null",
