@@ -114,6 +114,7 @@ static int open_controllers(struct daemon *d, struct err *err)
 			return -1;
 		d->controllers.items[d->controllers.n++] = c;
 	}
+	controllers_note_others(&d->controllers, d->stores.node);
 	return 0;
 }
 

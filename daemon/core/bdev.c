@@ -15,7 +15,6 @@
 
 #define LOG_COMPONENT "bdev"
 
-#define KIND     "bdevs"
 #define SECTOR   512
 #define MALLOC   "malloc"
 #define TYPE     (&oim__state__v1__bdev__descriptor)
@@ -28,8 +27,8 @@
 static int get(const struct controller *c, const char *name, struct arena *a,
 	       Oim__State__V1__BDev **b, struct err *err)
 {
-	return controller_get(c, controller_key(c, KIND, name, a), TYPE, a, b,
-			      err);
+	return controller_get(c, controller_key(c, BDEV_KIND, name, a), TYPE, a,
+			      b, err);
 }
 
 static int put(const struct controller *c, Oim__State__V1__BDev *b,
@@ -37,15 +36,16 @@ static int put(const struct controller *c, Oim__State__V1__BDev *b,
 	       struct err *err)
 {
 	b->state = state;
-	return store_put_message(c->store, controller_key(c, KIND, b->name, a),
+	return store_put_message(c->store,
+				 controller_key(c, BDEV_KIND, b->name, a),
 				 &b->base, err);
 }
 
 static int drop(struct controller *c, const Oim__State__V1__BDev *b,
 		struct arena *a, struct err *err)
 {
-	if (store_delete(c->store, controller_key(c, KIND, b->name, a), err) ==
-	    -1)
+	if (store_delete(c->store, controller_key(c, BDEV_KIND, b->name, a),
+			 err) == -1)
 		return -1;
 	c->malloc_used -= b->size;
 	return 0;
@@ -63,7 +63,7 @@ int bdev_list(struct controller *c, struct arena *a,
 	Oim__State__V1__BDev **all;
 	size_t total;
 
-	if (controller_list(c, KIND, TYPE, a, &all, &total, err) == -1)
+	if (controller_list(c, BDEV_KIND, TYPE, a, &all, &total, err) == -1)
 		return -1;
 	*n = 0;
 	for (size_t i = 0; i < total; i++)
@@ -337,7 +337,7 @@ int bdev_recover(struct controller *c, struct err *err)
 	Oim__State__V1__BDev **all;
 	size_t n;
 
-	if (controller_list(c, KIND, TYPE, a, &all, &n, err) == -1)
+	if (controller_list(c, BDEV_KIND, TYPE, a, &all, &n, err) == -1)
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		if (recover(c, all[i], a, err) == -1)

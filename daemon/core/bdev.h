@@ -14,6 +14,9 @@
 #include "proto/lib/arena.h"
 #include "proto/lib/err.h"
 
+/* Of its records: the first part of their keys. */
+#define BDEV_KIND "bdevs"
+
 /*
  * Makes a malloc bdev of size bytes, or removes it if size is 0. Repeating
  * either changes nothing. INVALID_ARGUMENT: negative, or no multiple of 512;

@@ -8,9 +8,12 @@
 
 #include "daemon/core/bdev.h"
 #include "daemon/core/mapping.h"
+#include "daemon/log.h"
 #include "proto/lib/cleanup.h"
 #include "proto/lib/id.h"
 #include "proto/lib/mem.h"
+
+#define LOG_COMPONENT "controller"
 
 static int set_limit(struct controller *c, uint64_t configured, struct err *err)
 {
@@ -129,4 +132,67 @@ struct controller *controllers_find(const struct controllers *cs,
 		if (strcmp(cs->items[i]->id, id) == 0)
 			return cs->items[i];
 	return NULL;
+}
+
+/* --- records of others --- */
+
+/* The records of one kind, by controller. */
+struct others {
+	const struct controllers *controllers;
+	const char *kind;
+	char *id; /* whose records come just now, if it is not one of ours */
+	size_t n; /* its records */
+};
+
+static bool is_configured(const struct controllers *cs, const char *file_name)
+{
+	char name[ID_FILE_NAME_SIZE];
+
+	for (size_t i = 0; i < cs->n; i++)
+		if (strcmp(id_file_name(cs->items[i]->id, name), file_name) ==
+		    0)
+			return true;
+	return false;
+}
+
+static void tell(struct others *o)
+{
+	if (o->id)
+		log_warn(
+			"controller \"%s\" is not configured: what it has is left alone (%zu %s)",
+			o->id, o->n, o->kind);
+	free(STEAL(o->id));
+	o->n = 0;
+}
+
+static bool count(void *arg, const struct store_kv *kv)
+{
+	struct others *o = arg;
+	const char *start = kv->key + strlen(o->kind) + 1;
+	size_t size = strcspn(start, "/");
+	CLEANUP(cleanup_free) char *id = mem_printf("%.*s", (int)size, start);
+
+	if (!o->id || strcmp(o->id, id) != 0)
+		tell(o);
+	if (!o->id && !is_configured(o->controllers, id))
+		o->id = STEAL(id);
+	o->n++;
+	return true;
+}
+
+void controllers_note_others(const struct controllers *cs, struct store *store)
+{
+	static const char *const kinds[] = {BDEV_KIND, MAPPING_KIND};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		CLEANUP(err_clear) struct err err = ERR_INIT;
+		struct others o = {.controllers = cs, .kind = kinds[i]};
+		CLEANUP(cleanup_free)
+		char *prefix = mem_printf("%s/", kinds[i]);
+
+		if (store_each(store, prefix, count, &o, &err) == -1)
+			log_warn("cannot look for %s of others: %s", kinds[i],
+				 err.msg);
+		tell(&o);
+	}
 }

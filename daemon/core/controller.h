@@ -81,4 +81,10 @@ struct controllers {
 struct controller *controllers_find(const struct controllers *cs,
 				    const char *id);
 
+/*
+ * Warns of records of controllers that are not among these: they are left
+ * alone, with what they stand for, until the controller is configured again.
+ */
+void controllers_note_others(const struct controllers *cs, struct store *store);
+
 #endif

@@ -15,7 +15,6 @@
 
 #define LOG_COMPONENT "mapping"
 
-#define KIND      "mappings"
 #define TYPE      (&oim__state__v1__mapping__descriptor)
 #define ATTACHING OIM__STATE__V1__MAPPING__STATE__ATTACHING
 #define ATTACHED  OIM__STATE__V1__MAPPING__STATE__ATTACHED
@@ -44,9 +43,9 @@ static void init_work(struct work *w, struct controller *c, struct arena *a,
 
 static int get(struct work *w, Oim__State__V1__Mapping **m, struct err *err)
 {
-	return controller_get(w->c,
-			      controller_key(w->c, KIND, w->volume, w->arena),
-			      TYPE, w->arena, m, err);
+	return controller_get(
+		w->c, controller_key(w->c, MAPPING_KIND, w->volume, w->arena),
+		TYPE, w->arena, m, err);
 }
 
 static int put(struct work *w, Oim__State__V1__Mapping *m,
@@ -54,15 +53,16 @@ static int put(struct work *w, Oim__State__V1__Mapping *m,
 {
 	m->state = state;
 	return store_put_message(
-		w->c->store, controller_key(w->c, KIND, w->volume, w->arena),
+		w->c->store,
+		controller_key(w->c, MAPPING_KIND, w->volume, w->arena),
 		&m->base, err);
 }
 
 static int drop(struct work *w, struct err *err)
 {
-	return store_delete(w->c->store,
-			    controller_key(w->c, KIND, w->volume, w->arena),
-			    err);
+	return store_delete(
+		w->c->store,
+		controller_key(w->c, MAPPING_KIND, w->volume, w->arena), err);
 }
 
 int mapping_exists(struct controller *c, const char *volume, struct err *err)
@@ -85,7 +85,7 @@ int mapping_list(struct controller *c, struct arena *a,
 		 Oim__State__V1__Mapping ***mappings, size_t *n,
 		 struct err *err)
 {
-	if (controller_list(c, KIND, TYPE, a, mappings, n, err) == -1)
+	if (controller_list(c, MAPPING_KIND, TYPE, a, mappings, n, err) == -1)
 		return -1;
 	qsort(*mappings, *n, sizeof(**mappings), compare);
 	return 0;
@@ -417,7 +417,7 @@ int mapping_recover(struct controller *c, struct err *err)
 	Oim__State__V1__Mapping **all;
 	size_t n;
 
-	if (controller_list(c, KIND, TYPE, a, &all, &n, err) == -1)
+	if (controller_list(c, MAPPING_KIND, TYPE, a, &all, &n, err) == -1)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		CLEANUP(err_clear) struct err trouble = ERR_INIT;

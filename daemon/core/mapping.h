@@ -13,6 +13,9 @@
 #include "proto/lib/arena.h"
 #include "proto/lib/err.h"
 
+/* Of its records: the first part of their keys. */
+#define MAPPING_KIND "mappings"
+
 /* What a volume is. ceph is NULL for the malloc bdev named like the volume. */
 struct mapping_params {
 	const Oim__V0__CephParams *ceph;

@@ -72,9 +72,8 @@ static inline void certs_write_key(const struct certs *c, const char *name,
 {
 	FILE *file = certs_open(c, name);
 
-	CHECK(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL,
-					 NULL) == 1 &&
-		    fclose(file) == 0);
+	CHECK(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) == 1 &&
+	      fclose(file) == 0);
 }
 
 static inline void certs_extend(X509 *cert, X509 *issuer, int nid,
@@ -102,9 +101,9 @@ static inline X509 *certs_new_cert(EVP_PKEY *key, const char *cn, long serial,
 	X509_gmtime_adj(X509_getm_notAfter(cert), to);
 	X509_set_pubkey(cert, key);
 	if (cn)
-		CHECK(X509_NAME_add_entry_by_txt(
-				    name, "CN", MBSTRING_UTF8,
-				    (const unsigned char *)cn, -1, -1, 0) == 1);
+		CHECK(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
+						 (const unsigned char *)cn, -1,
+						 -1, 0) == 1);
 	return cert;
 }
 

@@ -1,6 +1,7 @@
 /* Controllers: opening, limits, keys and records. */
 
 #include "tests/unit/core.h"
+#include "tests/unit/log_capture.h"
 
 /* A controller on the null plane and the store of the fixture. */
 static struct controller *open_null(struct core *f,
@@ -160,6 +161,43 @@ static void test_a_controller_is_found_by_its_whole_id(void **state)
 	assert_null(controllers_find(&none, "k1"));
 }
 
+static void test_records_of_others_are_counted_in_the_log(void **state)
+{
+	static const char *const keys[] = {
+		"bdevs/j/a",    "bdevs/k1/a",    "bdevs/k10/a",
+		"bdevs/k10/b",  "bdevs/k9/a",    "bdevs/h-0a1/c",
+		"mappings/j/a", "mappings/k1/a", "controllers/x/address",
+	};
+	struct core *f = *state;
+	struct controller one = {.id = (char *)"k1"},
+			  other = {.id = (char *)"k9"};
+	const struct controllers cs = {(struct controller *[]){&one, &other},
+				       2};
+	struct log_capture capture;
+	CLEANUP(cleanup_free) char *log = NULL;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		assert_int_equal(
+			store_put(f->store.disk, keys[i], "", 0, &f->err), 0);
+	log_set_level(LOG_LEVEL_WARN);
+	log_capture_begin(&capture);
+	controllers_note_others(&cs, &f->store.store);
+	f->store.is_unreadable = true;
+	controllers_note_others(&cs, &f->store.store);
+	log = log_capture_end(&capture);
+	assert_non_null(strstr(log, "\"j\" is not configured: what it has is "
+				    "left alone (1 bdevs)"));
+	assert_non_null(strstr(log, "\"j\" is not configured: what it has is "
+				    "left alone (1 mappings)"));
+	assert_non_null(strstr(log, "\"k10\" is not configured: what it has is "
+				    "left alone (2 bdevs)"));
+	assert_non_null(strstr(log, "\"h-0a1\" is not"));
+	assert_null(strstr(log, "\"k1\""));
+	assert_null(strstr(log, "\"k9\""));
+	assert_null(strstr(log, "\"x\""));
+	assert_non_null(strstr(log, "cannot look for bdevs of others: "));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -175,6 +213,7 @@ int main(void)
 		CORE_TEST(test_keys_have_file_names_and_never_ids),
 		CORE_TEST(test_a_damaged_record_is_data_loss_and_named),
 		CORE_TEST(test_a_controller_is_found_by_its_whole_id),
+		CORE_TEST(test_records_of_others_are_counted_in_the_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,7 +59,7 @@ static inline bool echo_wait(struct echo_call *c, void *tag)
 static inline void echo_start_op(struct echo_call *c, grpc_op op, void *tag)
 {
 	CHECK(grpc_call_start_batch(c->call, &op, 1, tag, NULL) ==
-		   GRPC_CALL_OK);
+	      GRPC_CALL_OK);
 }
 
 static inline bool echo_op(struct echo_call *c, grpc_op op)
@@ -167,9 +167,8 @@ static inline void echo_arm(struct echo *e)
 	c->queue = grpc_completion_queue_create_for_pluck(NULL);
 	grpc_call_details_init(&c->details);
 	grpc_metadata_array_init(&c->md);
-	CHECK(grpc_server_request_call(e->server, &c->call, &c->details,
-					    &c->md, c->queue, e->queue,
-					    c) == GRPC_CALL_OK);
+	CHECK(grpc_server_request_call(e->server, &c->call, &c->details, &c->md,
+				       c->queue, e->queue, c) == GRPC_CALL_OK);
 }
 
 static inline void echo_spawn(struct echo *e, struct echo_call *c)
