@@ -266,7 +266,7 @@ tools: $(tools) $(preloads)
 static     := $(sort $(wildcard tests/static/*))
 functional := $(sort $(wildcard tests/functional/*_test.*))
 fault      := $(sort $(wildcard tests/fault/*.sh tests/fault/*.py))
-san        := $(functional:%='B=build-san %') \
+san        := $(functional:%='B=build-san %') $(fault:%='B=build-san %') \
 	      $(units:$B/%=build-san/%)
 fuzz_runs  := $(patsubst tests/fuzz/%_fuzz.c,'FUZZ=% tests/fuzz/run',$(fuzz_src))
 
