@@ -62,8 +62,8 @@ ALLLDFLAGS  = -pthread -Wl,--gc-sections -Wl,-z,relro $(LDFLAGS) \
 	      $(CFLAGS_$(VARIANT))
 
 CFLAGS_san  = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
-	      -fno-omit-frame-pointer
-CFLAGS_cov  = --coverage -O0
+	      -fno-omit-frame-pointer -DOIM_END_IN_ORDER
+CFLAGS_cov  = --coverage -O0 -DOIM_END_IN_ORDER
 # Obstacks add to a null pointer, on purpose.
 CFLAGS_fuzz = -fsanitize=fuzzer-no-link,address,undefined \
 	      -fno-sanitize=pointer-overflow \
