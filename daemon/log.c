@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
@@ -127,6 +128,19 @@ static void put_fields(FILE *out, const struct log_field *fields)
 	}
 }
 
+/* Always to the millisecond, so that columns stand below each other. */
+static void put_time(FILE *out)
+{
+	int64_t now = units_now();
+	time_t seconds = now / UNITS_SECOND;
+	char text[32];
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	fprintf(out, "%s.%03dZ", text, (int)(now % UNITS_SECOND / 1000000));
+}
+
 static void put_text(FILE *out, enum log_level level, const char *component,
 		     const struct log_field *fields, const char *msg)
 {
@@ -137,11 +151,9 @@ static void put_text(FILE *out, enum log_level level, const char *component,
 	if (is_journal()) {
 		fprintf(out, "<%c>%s: %s", priority[level], component, clean);
 	} else {
-		CLEANUP(cleanup_free)
-		char *time = units_format_time(units_now() / 1000000 * 1000000);
-
-		fprintf(out, "%s %-5s %s: %s", time, level_names[level],
-			component, clean);
+		put_time(out);
+		fprintf(out, " %-5s %s: %s", level_names[level], component,
+			clean);
 	}
 	put_fields(out, fields);
 	putc('\n', out);
