@@ -22,6 +22,7 @@
 
 #include "proto/lib/arena.h"
 #include "proto/lib/err.h"
+#include "proto/lib/tls.h"
 
 #define STORE_MAX_KEY   480
 #define STORE_MAX_VALUE (1u << 20)
@@ -218,6 +219,22 @@ int store_lease_revoke(struct store *s, int64_t id, struct err *err);
  * pid of another one. A schema from a newer version is refused likewise.
  */
 struct store *store_lmdb_open(const char *path, struct err *err);
+
+/*
+ * etcd (3.4 or later), spoken to as several members of one cluster; strings are
+ * copied. The members need not be there yet: until one is, everything is
+ * UNAVAILABLE. INVALID_ARGUMENT or FAILED_PRECONDITION: what is configured
+ * cannot work (an endpoint that is no address, a file that cannot be read).
+ */
+struct store_etcd_config {
+	const char *const *endpoints; /* NULL-terminated: host:port */
+	const char *prefix;           /* of all keys; "" or ends with "/" */
+	struct tls_files tls;         /* ca NULL: plaintext; cert NULL: none */
+	const char *user;             /* NULL: no password */
+	const char *password_file;    /* read when a token is needed */
+};
+struct store *store_etcd_open(const struct store_etcd_config *config,
+			      struct err *err);
 
 /* As store_commit(), without its checks: for what engines do themselves. */
 enum store_result store_wait(struct store *s, struct store_txn *txn,
