@@ -133,6 +133,27 @@ class H2load:
         return Sample(rate, spent / self.calls * 1e6)
 
 
+class EtcdPuts:
+    """Puts of one key, 64 at once, as etcd itself does them; each that is
+    counted gave it a revision."""
+
+    METHOD = "etcdserverpb.KV/Put"
+
+    def __init__(self, etcd, body):
+        self.etcd = etcd
+        self.command = ["h2load", "-c", 1, "-m", 64, "-d", body]
+        self.command += ["-H", "te: trailers"]
+        self.command += ["-H", "content-type: application/grpc"]
+        self.command += [f"http://{etcd.address}/{self.METHOD}"]
+
+    def measure(self, calls):
+        before = self.etcd.revision()
+        out = run([*self.command, "-n", calls])
+        if self.etcd.revision() - before != calls:
+            raise Failed("h2load: puts to etcd failed")
+        return float(re.search(r"finished in .*, ([\d.]+) req/s", out)[1])
+
+
 # --- several in turn ---
 
 

@@ -1,6 +1,7 @@
 """The servers that are measured: ours and their peers, each a process."""
 
 import contextlib
+import json
 import os
 import pathlib
 import socket
@@ -241,3 +242,74 @@ def nginx(directory, backend):
     )
     log = directory / "nginx.log"
     return Server(["nginx", "-c", config, "-e", log], log, address)
+
+
+class Etcd:
+    """A cluster of etcd members, healthy when it is made."""
+
+    def __init__(self, directory, members=3):
+        self.endpoints = [free_address() for _ in range(members)]
+        peers = [f"http://{free_address()}" for _ in range(members)]
+        cluster = ",".join(f"m{i}={peer}" for i, peer in enumerate(peers))
+        self.members = []
+        for i, (client, peer) in enumerate(zip(self.endpoints, peers)):
+            command = ["etcd", "--name", f"m{i}", "--log-level", "error"]
+            command += ["--data-dir", directory / f"m{i}"]
+            command += ["--listen-client-urls", f"http://{client}"]
+            command += ["--advertise-client-urls", f"http://{client}"]
+            command += ["--listen-peer-urls", peer]
+            command += ["--initial-advertise-peer-urls", peer]
+            command += ["--initial-cluster", cluster]
+            with open(directory / f"m{i}.log", "ab") as log:
+                self.members.append(
+                    subprocess.Popen(
+                        [str(word) for word in command],
+                        stdout=log,
+                        stderr=log,
+                        start_new_session=True,
+                    )
+                )
+
+    def __enter__(self):
+        end = time.monotonic() + START_LIMIT
+        while self._ctl("endpoint", "health").returncode:
+            if time.monotonic() > end:
+                self.__exit__()
+                raise RuntimeError("etcd does not start")
+            time.sleep(0.1)
+        leader = [s["Endpoint"] for s in self._status() if self._leads(s)]
+        self.address = leader[0]
+        return self
+
+    def __exit__(self, *exception):
+        for member in self.members:
+            member.kill()
+            member.wait()
+
+    def _ctl(self, *words):
+        return subprocess.run(
+            ["etcdctl", "--endpoints", ",".join(self.endpoints), *words],
+            env={**os.environ, "ETCDCTL_API": "3"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def _status(self):
+        done = self._ctl("endpoint", "status", "-w", "json")
+        return json.loads(done.stdout)
+
+    @staticmethod
+    def _leads(status):
+        status = status["Status"]
+        return status["leader"] == status["header"]["member_id"]
+
+    def revision(self):
+        return max(s["Status"]["header"]["revision"] for s in self._status())
+
+    def settings(self):
+        """What oimd is started with to have its registry there."""
+        return (
+            "store.engine=etcd",
+            *[f"store.endpoints={e}" for e in self.endpoints],
+        )
