@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/grpc.h>
@@ -38,7 +39,8 @@
 static struct {
 	char *server, *ca, *cert, *key, *tls_name;
 	char *controller;
-	int calls, streams;
+	char **metadata;
+	int calls, streams, rate;
 	int show;
 } options = {.calls = 1, .streams = 1};
 
@@ -53,6 +55,10 @@ static const struct poptOption option_table[] = {
 	 "who the server must be", "NAME"},
 	{"controller", 0, POPT_ARG_STRING, &options.controller, 0,
 	 "metadata controllerid", "ID"},
+	{"metadata", 0, POPT_ARG_ARGV, &options.metadata, 0, "more of it",
+	 "KEY=VALUE"},
+	{"rate", 0, POPT_ARG_INT, &options.rate, 0,
+	 "begin at most so many a second", "N"},
 	{"calls", 'n', POPT_ARG_INT, &options.calls, 0, "how many", "N"},
 	{"streams", 'm', POPT_ARG_INT, &options.streams, 0, "at once", "N"},
 	{"show", 0, POPT_ARG_NONE, &options.show, 0,
@@ -62,7 +68,7 @@ static const struct poptOption option_table[] = {
 struct load {
 	struct descriptors_method method;
 	grpc_slice path;
-	grpc_metadata md[1];
+	grpc_metadata md[8];
 	size_t n_md;
 	grpc_slice *requests; /* as many as there are calls, or one */
 	bool same;
@@ -71,6 +77,7 @@ struct load {
 	grpc_completion_queue *queue;
 	gpr_timespec until;
 
+	int64_t start;
 	size_t calls, started, failed;
 	int64_t *took; /* of each call, ns */
 	size_t n_took;
@@ -130,6 +137,29 @@ static grpc_slice encode(const ProtobufCMessageDescriptor *type,
 	return slice;
 }
 
+static void add_metadata(struct load *l, const char *key, size_t size,
+			 const char *value)
+{
+	if (l->n_md == sizeof(l->md) / sizeof(*l->md))
+		die("too much metadata", NULL);
+	l->md[l->n_md].key = grpc_slice_from_copied_buffer(key, size);
+	l->md[l->n_md++].value = grpc_slice_from_copied_string(value);
+}
+
+static void prepare_metadata(struct load *l)
+{
+	if (options.controller)
+		add_metadata(l, "controllerid", strlen("controllerid"),
+			     options.controller);
+	for (char **m = options.metadata; m && *m; m++) {
+		size_t size = strcspn(*m, "=");
+
+		if (!(*m)[size])
+			die("--metadata is KEY=VALUE", NULL);
+		add_metadata(l, *m, size, *m + size + 1);
+	}
+}
+
 static void prepare(struct load *l, const char *method, const char *text)
 {
 	CLEANUP(cleanup_free) char *path = NULL;
@@ -148,11 +178,7 @@ static void prepare(struct load *l, const char *method, const char *text)
 
 		l->requests[i] = encode(l->method.method->input, one);
 	}
-	if (!options.controller)
-		return;
-	l->n_md = 1;
-	l->md[0].key = grpc_slice_from_static_string("controllerid");
-	l->md[0].value = grpc_slice_from_static_string(options.controller);
+	prepare_metadata(l);
 }
 
 /* --- the connection --- */
@@ -223,6 +249,20 @@ static void wait_until_connected(struct load *l)
 
 /* --- calls --- */
 
+/* Waits until the next call is due. */
+static void pace(const struct load *l)
+{
+	int64_t due;
+
+	if (!options.rate)
+		return;
+	due = l->start + (int64_t)l->started * (UNITS_SECOND / options.rate);
+	clock_nanosleep(
+		CLOCK_MONOTONIC, TIMER_ABSTIME,
+		&(struct timespec){due / UNITS_SECOND, due % UNITS_SECOND},
+		NULL);
+}
+
 static void begin(struct load *l, struct stream *s)
 {
 	grpc_slice request = l->requests[l->same ? 0 : l->started];
@@ -235,6 +275,7 @@ static void begin(struct load *l, struct stream *s)
 		{.op = GRPC_OP_RECV_STATUS_ON_CLIENT},
 	};
 
+	pace(l);
 	l->started++;
 	s->request = grpc_raw_byte_buffer_create(&request, 1);
 	ops[0].data.send_initial_metadata.metadata = l->md;
@@ -287,8 +328,8 @@ static int64_t make_calls(struct load *l, size_t n_streams)
 {
 	CLEANUP(cleanup_free)
 	struct stream *streams = mem_zalloc(n_streams, sizeof(*streams));
-	int64_t start = units_monotonic();
 
+	l->start = units_monotonic();
 	for (size_t i = 0; i < n_streams && l->started < l->calls; i++)
 		begin(l, &streams[i]);
 	while (l->n_took + l->failed < l->calls) {
@@ -302,7 +343,7 @@ static int64_t make_calls(struct load *l, size_t n_streams)
 		if (l->started < l->calls)
 			begin(l, s);
 	}
-	return units_monotonic() - start;
+	return units_monotonic() - l->start;
 }
 
 /* --- results --- */
@@ -365,6 +406,10 @@ static void load_clear(struct load *l)
 		grpc_slice_unref(l->requests[i]);
 	free(l->requests);
 	free(l->took);
+	for (size_t i = 0; i < l->n_md; i++) {
+		grpc_slice_unref(l->md[i].key);
+		grpc_slice_unref(l->md[i].value);
+	}
 	grpc_slice_unref(l->path);
 	grpc_channel_destroy(l->channel);
 	grpc_completion_queue_shutdown(l->queue);
@@ -378,7 +423,7 @@ static void load_clear(struct load *l)
 static bool options_are_good(poptContext context)
 {
 	return poptGetNextOpt(context) == -1 && options.server &&
-	       options.calls > 0 && options.streams > 0 &&
+	       options.calls > 0 && options.streams > 0 && options.rate >= 0 &&
 	       !options.ca == !options.tls_name;
 }
 
