@@ -9,6 +9,7 @@
 
 #include "daemon/core/announce.h"
 #include "daemon/core/controller.h"
+#include "daemon/core/probe.h"
 #include "daemon/core/registry.h"
 #include "daemon/core/stores.h"
 #include "daemon/host/dir.h"
@@ -27,7 +28,6 @@
 #include "grpc/reflection/v1alpha/reflection.pb-c.h"
 #include "oim/admin/v1/admin.pb-c.h"
 #include "oim/v0/oim.pb-c.h"
-#include "proto/lib/address.h"
 #include "proto/lib/cleanup.h"
 #include "proto/lib/mem.h"
 #include "proto/lib/tls.h"
@@ -37,10 +37,14 @@
 
 #define MAX_SERVICES 8
 
+/* From one look whether the store of the cluster answers to the next. */
+#define PROBE_PERIOD (2 * UNITS_SECOND)
+
 struct daemon {
 	const struct config *config;
 	struct tls *tls;
 	struct stores stores;
+	struct probe *probe; /* of the cluster's, if it may take long */
 	struct registry *registry;
 	struct controllers controllers;
 	struct announce **announces; /* as controllers */
@@ -80,6 +84,12 @@ static int open_tls(struct daemon *d, struct err *err)
 	return 0;
 }
 
+/* Whether the cluster's store is this daemon's alone. */
+static bool is_embedded(const struct daemon *d)
+{
+	return store_is_embedded(d->stores.cluster);
+}
+
 static int open_store(struct daemon *d, struct err *err)
 {
 	const struct config *config = d->config;
@@ -94,7 +104,10 @@ static int open_store(struct daemon *d, struct err *err)
 	d->stores.cluster = d->stores.node;
 	if (config->registry)
 		d->registry = registry_new(d->stores.cluster);
-	return 0;
+	if (is_embedded(d))
+		return 0;
+	d->probe = probe_start(d->stores.cluster, PROBE_PERIOD, err);
+	return d->probe ? 0 : -1;
 }
 
 static int open_controllers(struct daemon *d, struct err *err)
@@ -132,8 +145,8 @@ static void add_service(struct daemon *d,
 static void add_services(struct daemon *d)
 {
 	if (d->registry)
-		add_service(d, &oim__v0__registry__descriptor, service_registry,
-			    d->registry);
+		add_service(d, &oim__v0__registry__descriptor,
+			    service_registry_methods(d->registry), d->registry);
 	/* What a registry forwards is served, too, and a call whose method core
 	 * knows comes with its request. */
 	if (d->controllers.n || d->registry)
@@ -175,9 +188,9 @@ static int open_rpc(struct daemon *d, struct err *err)
 				    .plaintext = d->config->plaintext};
 	struct rpc_server *server;
 
-	d->routes =
-		(struct routes){d->registry, &d->controllers, d->tls != NULL};
 	d->rpc = rpc_new(&config);
+	d->routes = (struct routes){d->registry, &d->controllers,
+				    d->tls != NULL, d->rpc};
 	add_services(d);
 	server =
 		rpc_server_new(d->rpc, d->service_list, route_call, &d->routes);
@@ -192,23 +205,13 @@ static int open_rpc(struct daemon *d, struct err *err)
 	return 0;
 }
 
-/* Where a controller is found if nobody says: a Unix socket, if there is one.
- */
-static const char *default_address(const struct daemon *d)
-{
-	for (char **b = d->bound; *b; b++)
-		if (address_is_unix(*b))
-			return *b;
-	return d->bound[0];
-}
-
 static int start_announces(struct daemon *d, struct err *err)
 {
 	for (size_t i = 0; i < d->controllers.n; i++) {
 		const struct config_controller *k = &d->config->controllers[i];
 		struct announce_config config = {
 			.controller = k->id,
-			.address = k->address ? k->address : default_address(d),
+			.address = k->address,
 			.registry = k->registry,
 			.local = d->registry,
 			.tls = d->tls,
@@ -217,6 +220,12 @@ static int start_announces(struct daemon *d, struct err *err)
 
 		if (!config.registry && !config.local)
 			continue;
+		if (!config.address)
+			config.address = announce_address(
+				k->id, d->bound,
+				!config.registry && !is_embedded(d), err);
+		if (!config.address)
+			return -1;
 		d->announces[i] = announce_start(&config, err);
 		if (!d->announces[i])
 			return -1;
@@ -276,6 +285,7 @@ void daemon_stop(struct daemon *d)
 		controller_close(d->controllers.items[i]);
 	free(d->controllers.items);
 	free(d->announces);
+	probe_stop(d->probe);
 	registry_free(d->registry);
 	store_close(d->stores.node);
 	tls_unref(d->tls);
@@ -299,18 +309,32 @@ static int check_node(struct daemon *d, struct err *err)
 	return -1;
 }
 
+/* What depends on the node's store alone serves while the cluster's is away. */
+static bool check_stores(struct daemon *d, struct err *trouble)
+{
+	const char *registry = oim__v0__registry__descriptor.name;
+	struct store_status status;
+	bool node = store_check(d->stores.node, &status, trouble) == 0;
+	bool cluster = node;
+
+	if (node && d->probe)
+		cluster = probe_result(d->probe, trouble) == 0;
+	for (const char **s = d->service_names; *s; s++)
+		health_set(d->health, d->rpc, *s,
+			   strcmp(*s, registry) == 0 ? cluster : node);
+	return cluster;
+}
+
 int daemon_watch(struct daemon *d, struct err *err)
 {
 	CLEANUP(err_clear) struct err trouble = ERR_INIT;
-	struct store_status status;
-	bool is_ill = stores_check(&d->stores, &status, &trouble) == -1;
+	bool is_ill = !check_stores(d, &trouble);
 
 	if (is_ill && !d->is_ill)
 		log_error("the store does not work: %s", trouble.msg);
 	else if (!is_ill && d->is_ill)
 		log_info("the store works again");
 	d->is_ill = is_ill;
-	health_set(d->health, d->rpc, NULL, !is_ill);
 	err_clear(&trouble);
 	if (d->tls) /* on_certificates() tells */
 		tls_refresh(d->tls, false, &trouble);

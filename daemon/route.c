@@ -61,6 +61,7 @@ static int find_only(const struct routes *routes, struct rpc_route *route)
 				 &route->err);
 }
 
+/* Reads the registry. */
 static int forward(const struct routes *routes, struct rpc_route *route)
 {
 	CLEANUP(cleanup_arena) struct arena *a = arena_new();
@@ -84,6 +85,43 @@ static int forward(const struct routes *routes, struct rpc_route *route)
 	return access_can_certify("controller", id, &route->err);
 }
 
+/* --- a registry whose store may take long to answer --- */
+
+struct lookup {
+	const struct routes *routes;
+	struct rpc_route *route;
+};
+
+static void run_lookup(void *arg)
+{
+	struct lookup *l = arg;
+	struct rpc_route *route = l->route;
+
+	if (forward(l->routes, route) == -1)
+		route->verdict = RPC_REFUSE;
+	free(l);
+	route->done(route);
+}
+
+static bool forward_later(const struct routes *routes, struct rpc_route *route)
+{
+	struct lookup *l = mem_alloc(sizeof(*l));
+
+	*l = (struct lookup){routes, route};
+	if (rpc_work(routes->rpc, run_lookup, l))
+		return false;
+	free(l);
+	route->verdict = RPC_REFUSE;
+	err_set(&route->err, GRPC_STATUS_RESOURCE_EXHAUSTED,
+		"the daemon is busy: too many calls wait already");
+	return true;
+}
+
+/* --- the table --- */
+
+/* Of a call that is for a controller elsewhere. */
+#define ELSEWHERE 1
+
 static int find(const struct routes *routes, struct rpc_route *route)
 {
 	const char *id = route->controller;
@@ -98,15 +136,21 @@ static int find(const struct routes *routes, struct rpc_route *route)
 	if (access_controller(route->caller, id, route->service,
 			      routes->registry != NULL, &route->err) == -1)
 		return -1;
-	return controllers_find(routes->controllers, id)
-		       ? 0
-		       : forward(routes, route);
+	return controllers_find(routes->controllers, id) ? 0 : ELSEWHERE;
 }
 
 bool route_call(void *arg, struct rpc_route *route)
 {
+	const struct routes *routes = arg;
+	int rc = find(routes, route);
+
 	route->verdict = RPC_SERVE;
-	if (find(arg, route) == -1)
+	if (rc == ELSEWHERE && routes->registry &&
+	    !registry_is_embedded(routes->registry))
+		return forward_later(routes, route);
+	if (rc == ELSEWHERE)
+		rc = forward(routes, route);
+	if (rc == -1)
 		route->verdict = RPC_REFUSE;
 	return true;
 }

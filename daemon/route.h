@@ -16,6 +16,7 @@ struct routes {
 	struct registry *registry; /* NULL if there is none here */
 	const struct controllers *controllers;
 	bool has_tls;
+	struct rpc *rpc; /* for look-ups that may take long */
 };
 
 /* A rpc_router_fn; arg is struct routes. */

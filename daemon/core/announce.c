@@ -14,6 +14,7 @@
 
 #include "daemon/log.h"
 #include "oim/v0/oim.pb-c.h"
+#include "proto/lib/address.h"
 #include "proto/lib/cleanup.h"
 #include "proto/lib/client.h"
 #include "proto/lib/mem.h"
@@ -137,6 +138,31 @@ static void *run(void *arg)
 		if (rc == -1)
 			retry = 2 * pause;
 	} while (pause_for(a, pause));
+	return NULL;
+}
+
+/* Whether it leads to this daemon from elsewhere. */
+static bool has_host(const char *listen)
+{
+	CLEANUP(err_clear) struct err ignored = ERR_INIT;
+	CLEANUP(address_clear) struct address a = {0};
+
+	return !address_is_unix(listen) &&
+	       address_parse_listen(listen, &a, &ignored) == 0 && *a.host &&
+	       strcmp(a.host, "0.0.0.0") != 0 && strcmp(a.host, "::") != 0;
+}
+
+const char *announce_address(const char *controller, char *const *listen,
+			     bool is_shared, struct err *err)
+{
+	for (char *const *l = listen; *l; l++)
+		if (is_shared ? has_host(*l) : address_is_unix(*l))
+			return *l;
+	if (!is_shared)
+		return listen[0];
+	err_set(err, GRPC_STATUS_FAILED_PRECONDITION,
+		"controller \"%s\" has no address at which the other daemons of the registry could reach it: set controller.%s.address, or have a host and a port in daemon.listen",
+		controller, controller);
 	return NULL;
 }
 

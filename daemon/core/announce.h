@@ -8,6 +8,7 @@
  * when the daemon stops. One thread for each controller.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/core/registry.h"
@@ -22,6 +23,16 @@ struct announce_config {
 	struct tls *tls;        /* for TCP; may be NULL */
 	int64_t interval;       /* ns */
 };
+
+/*
+ * Which of the addresses that a daemon listens on (as printed, NULL-terminated)
+ * a controller registers unless one is configured: a Unix socket if there is
+ * one. Where other daemons serve the same registry they must reach it, too:
+ * then it is the first on TCP that names a host, and FAILED_PRECONDITION if
+ * there is none.
+ */
+const char *announce_address(const char *controller, char *const *listen,
+			     bool is_shared, struct err *err);
 
 struct announce;
 

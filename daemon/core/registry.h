@@ -24,6 +24,10 @@ struct registry;
 struct registry *registry_new(struct store *store);
 void registry_free(struct registry *r);
 
+/* Whether reading never waits (store_is_embedded), so that a thread that must
+ * not block may do it. */
+bool registry_is_embedded(const struct registry *r);
+
 /* --- reading --- */
 
 /* 1 and the address in the arena, 0 if it is not registered, or -1. */

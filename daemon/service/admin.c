@@ -59,6 +59,22 @@ static int describe_store(const struct admin *admin,
 	return 0;
 }
 
+static void describe_registry(const struct admin *admin,
+			      Oim__Admin__V1__GetStatusReply *reply,
+			      struct arena *a)
+{
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+	struct registry_entry *entries;
+	size_t n;
+
+	if (registry_entries(admin->registry, a, &entries, &n, &err) == 0) {
+		reply->registered = (int64_t)n;
+		return;
+	}
+	reply->serving = false;
+	reply->problem = arena_strdup(a, err.msg);
+}
+
 static void describe_announce(struct announce *announce,
 			      Oim__Admin__V1__ControllerStatus *s,
 			      struct arena *a)
@@ -107,9 +123,7 @@ static int get_status(struct call *call, const void *request, void *reply,
 	const struct controllers *cs = admin->controllers;
 	Oim__Admin__V1__GetStatusReply *r = reply;
 	struct arena *a = call_arena(call);
-	struct registry_entry *entries;
 	char host[256] = "";
-	size_t n;
 
 	(void)request;
 	if (check_access(call, err) == -1)
@@ -125,12 +139,8 @@ static int get_status(struct call *call, const void *request, void *reply,
 	if (admin->draining)
 		r->problem = (char *)"the daemon is shutting down";
 	r->registry = admin->registry != NULL;
-	if (r->serving && admin->registry) {
-		if (registry_entries(admin->registry, a, &entries, &n, err) ==
-		    -1)
-			return -1;
-		r->registered = (int64_t)n;
-	}
+	if (r->serving && admin->registry)
+		describe_registry(admin, r, a);
 	r->controllers = arena_alloc(a, cs->n * sizeof(*r->controllers));
 	for (size_t i = 0; i < cs->n; i++)
 		if (is_about(call, cs->items[i]))

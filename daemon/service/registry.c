@@ -135,14 +135,29 @@ static int get_values(struct call *call, const void *request, void *reply,
 	return 0;
 }
 
-const struct rpc_method service_registry[] = {
-	{.name = "RegisterController",
-	 .unary = register_controller,
-	 .flags = RPC_INLINE},
-	{.name = "GetControllers",
-	 .unary = get_controllers,
-	 .flags = RPC_INLINE},
-	{.name = "SetValue", .unary = set_value, .flags = RPC_INLINE},
-	{.name = "GetValues", .unary = get_values, .flags = RPC_INLINE},
-	{.name = NULL},
-};
+/* --- methods --- */
+
+#define METHODS(where)                                                         \
+	{                                                                      \
+		{.name = "RegisterController",                                 \
+		 .unary = register_controller,                                 \
+		 .flags = (where)},                                            \
+			{.name = "GetControllers",                             \
+			 .unary = get_controllers,                             \
+			 .flags = (where)},                                    \
+			{.name = "SetValue",                                   \
+			 .unary = set_value,                                   \
+			 .flags = (where)},                                    \
+			{.name = "GetValues",                                  \
+			 .unary = get_values,                                  \
+			 .flags = (where)},                                    \
+			{.name = NULL},                                        \
+	}
+
+const struct rpc_method *service_registry_methods(const struct registry *r)
+{
+	static const struct rpc_method on_loop[] = METHODS(RPC_INLINE);
+	static const struct rpc_method on_workers[] = METHODS(0);
+
+	return registry_is_embedded(r) ? on_loop : on_workers;
+}

@@ -3,8 +3,11 @@
 
 /* oim.v0.Registry, in both its revisions. arg: struct registry. */
 
+#include "daemon/core/registry.h"
 #include "daemon/rpc/rpc.h"
 
-extern const struct rpc_method service_registry[];
+/* Its methods: on the loop if reading that registry never waits, else on
+ * workers. */
+const struct rpc_method *service_registry_methods(const struct registry *r);
 
 #endif

@@ -27,11 +27,16 @@
 #include "oim/v0/oim.pb-c.h"
 #include "proto/lib/client.h"
 #include "proto/lib/units.h"
+#include "tests/unit/away_store.h"
 #include "tests/unit/core.h"
+
+#define SERVICE_WORKERS 4
+#define SERVICE_QUEUE   16
 
 struct service {
 	char *dir;
 	struct stores stores;
+	struct away_store away;
 	struct registry *registry;
 	struct controller *items[2];
 	struct controllers controllers;
@@ -64,12 +69,14 @@ static inline void service_open_controllers(struct service *f)
 
 static inline void service_listen(struct service *f)
 {
-	const struct rpc_config config = {.workers = 4, .queue = 64};
+	const struct rpc_config config = {.workers = SERVICE_WORKERS,
+					  .queue = SERVICE_QUEUE};
 	CLEANUP(cleanup_free) char *socket = mem_printf("unix:%s/s", f->dir);
 	struct rpc_server *server;
 
-	f->services[0] = (struct rpc_service){&oim__v0__registry__descriptor,
-					      service_registry, f->registry};
+	f->services[0] = (struct rpc_service){
+		&oim__v0__registry__descriptor,
+		service_registry_methods(f->registry), f->registry};
 	f->services[1] =
 		(struct rpc_service){&oim__v0__controller__descriptor,
 				     service_controller, &f->controllers};
@@ -78,24 +85,21 @@ static inline void service_listen(struct service *f)
 	for (int i = 0; i < 3; i++)
 		f->list[i] = &f->services[i];
 	f->rpc = rpc_new(&config);
+	f->routes.rpc = f->rpc;
 	server = rpc_server_new(f->rpc, f->list, route_call, &f->routes);
 	if (rpc_listen(server, socket, &f->address, &f->err) == -1 ||
 	    rpc_start(f->rpc, &f->err) == -1)
 		fail_msg("%s", f->err.msg);
 }
 
-static inline int service_open(void **state)
+static inline void service_start(struct service *f)
 {
 	static const char *const nowhere[] = {NULL};
-	struct service *f = mem_zalloc(1, sizeof(*f));
 
-	log_set_level(0);
-	f->dir = core_make_dir();
-	f->stores.node = core_open_store(f->dir);
-	f->stores.cluster = f->stores.node;
 	f->registry = registry_new(f->stores.cluster);
 	service_open_controllers(f);
-	f->routes = (struct routes){f->registry, &f->controllers, false};
+	f->routes = (struct routes){.registry = f->registry,
+				    .controllers = &f->controllers};
 	f->admin = (struct admin){.listen = nowhere,
 				  .stores = &f->stores,
 				  .registry = f->registry,
@@ -107,6 +111,34 @@ static inline int service_open(void **state)
 	assert_non_null(f->client);
 	f->arena = arena_new();
 	f->controller = "k1";
+}
+
+static inline struct service *service_new(void)
+{
+	struct service *f = mem_zalloc(1, sizeof(*f));
+
+	log_set_level(0);
+	f->dir = core_make_dir();
+	f->stores.node = core_open_store(f->dir);
+	f->stores.cluster = f->stores.node;
+	return f;
+}
+
+static inline int service_open(void **state)
+{
+	*state = service_new();
+	service_start(*state);
+	return 0;
+}
+
+/* The cluster's store is not embedded. */
+static inline int service_open_away(void **state)
+{
+	struct service *f = service_new();
+
+	away_open(&f->away, f->stores.node);
+	f->stores.cluster = &f->away.store;
+	service_start(f);
 	*state = f;
 	return 0;
 }

@@ -1,0 +1,26 @@
+#ifndef OIM_REGISTRY_KEYS_H
+#define OIM_REGISTRY_KEYS_H
+
+/* The registry's keys in the store, for the files that implement registry.h. */
+
+#include "daemon/store/store.h"
+#include "proto/lib/arena.h"
+#include "proto/lib/err.h"
+
+#define REGISTRY_PREFIX  "controllers/"
+#define REGISTRY_ADDRESS "/address"
+
+/* Bytes of a path, so that it fits into a key with a slash behind it. */
+#define REGISTRY_MAX_PATH (STORE_MAX_KEY - sizeof(REGISTRY_PREFIX))
+
+struct registry {
+	struct store *store;
+};
+
+/* The path without empty elements, in the arena. */
+char *registry_clean_path(const char *path, struct arena *a, struct err *err);
+
+/* The id if the cleaned path is "<id>/address", else NULL; in the arena. */
+const char *registry_id_of_path(const char *path, struct arena *a);
+
+#endif
