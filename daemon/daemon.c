@@ -9,6 +9,7 @@
 
 #include "daemon/core/announce.h"
 #include "daemon/core/controller.h"
+#include "daemon/core/liveness_watch.h"
 #include "daemon/core/probe.h"
 #include "daemon/core/registry.h"
 #include "daemon/core/stores.h"
@@ -46,6 +47,7 @@ struct daemon {
 	struct stores stores;
 	struct probe *probe; /* of the cluster's, if it may take long */
 	struct registry *registry;
+	struct liveness_watch *liveness; /* with a registry */
 	struct controllers controllers;
 	struct announce **announces; /* as controllers */
 	struct rpc *rpc;
@@ -102,8 +104,12 @@ static int open_store(struct daemon *d, struct err *err)
 	if (!d->stores.node)
 		return -1;
 	d->stores.cluster = d->stores.node;
-	if (config->registry)
+	if (config->registry) {
 		d->registry = registry_new(d->stores.cluster);
+		d->liveness = liveness_watch_start(d->stores.cluster, err);
+		if (!d->liveness)
+			return -1;
+	}
 	if (is_embedded(d))
 		return 0;
 	d->probe = probe_start(d->stores.cluster, PROBE_PERIOD, err);
@@ -189,8 +195,11 @@ static int open_rpc(struct daemon *d, struct err *err)
 	struct rpc_server *server;
 
 	d->rpc = rpc_new(&config);
-	d->routes = (struct routes){d->registry, &d->controllers,
-				    d->tls != NULL, d->rpc};
+	d->routes = (struct routes){.registry = d->registry,
+				    .controllers = &d->controllers,
+				    .has_tls = d->tls != NULL,
+				    .liveness = d->liveness,
+				    .rpc = d->rpc};
 	add_services(d);
 	server =
 		rpc_server_new(d->rpc, d->service_list, route_call, &d->routes);
@@ -200,6 +209,7 @@ static int open_rpc(struct daemon *d, struct err *err)
 	d->admin.listen = (const char *const *)d->bound;
 	d->admin.stores = &d->stores;
 	d->admin.registry = d->registry;
+	d->admin.liveness = d->liveness;
 	d->admin.controllers = &d->controllers;
 	d->admin.announces = d->announces;
 	return 0;
@@ -286,6 +296,7 @@ void daemon_stop(struct daemon *d)
 	free(d->controllers.items);
 	free(d->announces);
 	probe_stop(d->probe);
+	liveness_watch_stop(d->liveness);
 	registry_free(d->registry);
 	store_close(d->stores.node);
 	tls_unref(d->tls);

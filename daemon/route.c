@@ -9,6 +9,7 @@
 #include "daemon/core/access.h"
 #include "proto/lib/cleanup.h"
 #include "proto/lib/mem.h"
+#include "proto/lib/units.h"
 
 #define CONTROLLER "oim.v0.Controller"
 #define ADMIN      "oim.admin.v1.Admin"
@@ -61,6 +62,18 @@ static int find_only(const struct routes *routes, struct rpc_route *route)
 				 &route->err);
 }
 
+/* What is to be said if nobody answers. */
+static void note_lost(const struct routes *routes, struct rpc_route *route)
+{
+	int64_t seen = liveness_watch_seen(routes->liveness, route->controller);
+	CLEANUP(cleanup_free) char *text = NULL;
+
+	if (!seen)
+		return;
+	text = units_format_time(seen / UNITS_SECOND * UNITS_SECOND);
+	route->note = mem_printf("it has not registered since %s", text);
+}
+
 /* Reads the registry. */
 static int forward(const struct routes *routes, struct rpc_route *route)
 {
@@ -79,6 +92,7 @@ static int forward(const struct routes *routes, struct rpc_route *route)
 			       "%s: not registered", id);
 	route->verdict = RPC_FORWARD;
 	route->address = mem_strdup(address);
+	note_lost(routes, route);
 	if (!routes->has_tls)
 		return 0;
 	route->peer_name = mem_printf("controller.%s", id);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "daemon/core/controller.h"
+#include "daemon/core/liveness_watch.h"
 #include "daemon/core/registry.h"
 #include "daemon/rpc/rpc.h"
 
@@ -16,7 +17,8 @@ struct routes {
 	struct registry *registry; /* NULL if there is none here */
 	const struct controllers *controllers;
 	bool has_tls;
-	struct rpc *rpc; /* for look-ups that may take long */
+	struct liveness_watch *liveness; /* may be NULL */
+	struct rpc *rpc;                 /* for look-ups that may take long */
 };
 
 /* A rpc_router_fn; arg is struct routes. */

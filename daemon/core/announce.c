@@ -12,6 +12,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "daemon/core/liveness.h"
 #include "daemon/log.h"
 #include "oim/v0/oim.pb-c.h"
 #include "proto/lib/address.h"
@@ -24,7 +25,6 @@
 
 #define METHOD        "/oim.v0.Registry/RegisterController"
 #define REGISTRY_NAME "component.registry"
-#define TTL_KEY       "oim-ttl"
 
 /* How long an attempt may take. */
 #define PATIENCE (10 * UNITS_SECOND)
@@ -36,7 +36,8 @@
 struct announce {
 	struct announce_config config;
 	struct client *client;
-	char ttl[24]; /* seconds */
+	char ttl[24];      /* seconds */
+	char instance[33]; /* made anew at each start */
 	pthread_t thread;
 
 	pthread_mutex_t mu; /* for what follows */
@@ -51,12 +52,15 @@ static int register_there(struct announce *a, struct err *err)
 	CLEANUP(cleanup_arena) struct arena *arena = arena_new();
 	Oim__V0__RegisterControllerRequest request =
 		OIM__V0__REGISTER_CONTROLLER_REQUEST__INIT;
-	struct client_md md = {TTL_KEY, a->ttl, strlen(a->ttl)};
+	struct client_md md[] = {
+		{LIVENESS_TTL_KEY, a->ttl, strlen(a->ttl)},
+		{LIVENESS_INSTANCE_KEY, a->instance, strlen(a->instance)},
+	};
 	struct client_call call = {
 		.method = METHOD,
 		.reply_type = &oim__v0__register_controller_reply__descriptor,
-		.md = &md,
-		.n_md = 1,
+		.md = md,
+		.n_md = 2,
 		.deadline = units_monotonic() + PATIENCE,
 	};
 
@@ -64,6 +68,21 @@ static int register_there(struct announce *a, struct err *err)
 	request.address = (char *)a->config.address;
 	return client_unary(a->client, &call, &request.base, arena, err) ? 0
 									 : -1;
+}
+
+static int register_here(struct announce *a, struct err *err)
+{
+	CLEANUP(cleanup_arena) struct arena *arena = arena_new();
+	struct registry_change change = {
+		.op = &op_self,
+		.path = a->config.controller,
+		.value = a->config.address,
+		.ttl = a->ttl,
+		.instance = a->instance,
+		.arena = arena,
+	};
+
+	return registry_wait(a->config.local, registry_register, &change, err);
 }
 
 /* Tells of the first failure and of the end of a row of them. */
@@ -123,12 +142,8 @@ static void *run(void *arg)
 
 	do {
 		CLEANUP(err_clear) struct err err = ERR_INIT;
-		int rc =
-			a->client
-				? register_there(a, &err)
-				: registry_register_now(config->local, &op_self,
-							config->controller,
-							config->address, &err);
+		int rc = a->client ? register_there(a, &err)
+				   : register_here(a, &err);
 
 		note(a, &err);
 		if (rc == 0)
@@ -176,6 +191,22 @@ static int connect_there(struct announce *a, struct err *err)
 	return a->client ? 0 : -1;
 }
 
+/* Who it is, and for how long it is so when nothing is heard of it. */
+static void name(struct announce *a)
+{
+	int64_t ttl = (TTL_INTERVALS * a->config.interval + UNITS_SECOND - 1) /
+		      UNITS_SECOND;
+	unsigned char random[(sizeof(a->instance) - 1) / 2] = {0};
+
+	if (ttl < STORE_MIN_TTL)
+		ttl = STORE_MIN_TTL;
+	snprintf(a->ttl, sizeof(a->ttl), "%" PRId64, ttl);
+	if (getrandom(random, sizeof(random), 0) == -1)
+		return; /* and says nothing of who it is */
+	for (size_t i = 0; i < sizeof(random); i++)
+		snprintf(a->instance + 2 * i, 3, "%02x", random[i]);
+}
+
 struct announce *announce_start(const struct announce_config *config,
 				struct err *err)
 {
@@ -185,9 +216,7 @@ struct announce *announce_start(const struct announce_config *config,
 	a->config = *config;
 	pthread_mutex_init(&a->mu, NULL);
 	pthread_cond_init(&a->wake, NULL);
-	snprintf(a->ttl, sizeof(a->ttl), "%" PRId64,
-		 (TTL_INTERVALS * config->interval + UNITS_SECOND - 1) /
-			 UNITS_SECOND);
+	name(a);
 	if (config->registry && connect_there(a, err) == -1) {
 		err_wrap(err, "registry of controller \"%s\"",
 			 config->controller);

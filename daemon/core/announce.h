@@ -4,8 +4,9 @@
 /*
  * A controller registers itself: at once, and again every interval, with the
  * registry of this daemon or of another one over a connection that is kept.
- * While that fails it is tried more often, less and less so. The entry stays
- * when the daemon stops. One thread for each controller.
+ * While that fails it is tried more often, less and less so. After three
+ * intervals without a word the registry takes it for lost; the entry stays.
+ * One thread for each controller.
  */
 
 #include <stdbool.h>

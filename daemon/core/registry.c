@@ -1,5 +1,5 @@
-/* The registry: entries and values as they are written to the store. Reading is
- * in registry_read.c. */
+/* The registry: who may change what. How entries are written is in
+ * registry_entry.c, how all of it is read in registry_read.c. */
 
 #include "daemon/core/registry.h"
 
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "daemon/core/access.h"
+#include "daemon/core/liveness.h"
 #include "daemon/core/registry_keys.h"
 #include "oim/state/v1/state.pb-c.h"
 #include "proto/lib/cleanup.h"
@@ -88,7 +89,7 @@ const char *registry_id_of_path(const char *path, struct arena *a)
 
 /* --- changing --- */
 
-static void finish(struct registry_change *change)
+void registry_finish(struct registry_change *change)
 {
 	audit(change->op->caller, change->action, NULL, change->object,
 	      &change->err);
@@ -100,34 +101,30 @@ static void on_stored(struct store_txn *txn)
 	struct registry_change *change = txn->arg;
 
 	err_move(&change->err, &txn->err);
-	finish(change);
+	registry_finish(change);
 }
 
 /* What the store is to hold at the path; nothing for an empty value. */
-static void encode(struct registry_change *change, const char *id)
+static void encode(struct registry_change *change)
 {
-	Oim__State__V1__RegistryEntry entry =
-		OIM__STATE__V1__REGISTRY_ENTRY__INIT;
 	Oim__State__V1__RegistryValue value =
 		OIM__STATE__V1__REGISTRY_VALUE__INIT;
-	ProtobufCMessage *message = id ? &entry.base : &value.base;
 	uint8_t *bytes;
 
 	if (!*change->value)
 		return;
-	entry.controller_id = (char *)id;
-	entry.address = (char *)change->value;
 	value.value = (char *)change->value;
-	bytes = arena_alloc(change->arena,
-			    protobuf_c_message_get_packed_size(message));
-	change->store_op.size = protobuf_c_message_pack(message, bytes);
-	change->store_op.value = bytes;
+	bytes = arena_alloc(
+		change->arena,
+		oim__state__v1__registry_value__get_packed_size(&value));
+	change->ops->size = oim__state__v1__registry_value__pack(&value, bytes);
+	change->ops->value = bytes;
 }
 
 /* Whether the store holds that already; an error is set in the change. */
 static bool is_stored(struct registry *r, struct registry_change *change)
 {
-	const struct store_op *op = &change->store_op;
+	const struct store_op *op = change->ops;
 	struct store_kv kv;
 	int rc = store_get(r->store, op->key, change->arena, &kv, &change->err);
 
@@ -137,39 +134,70 @@ static bool is_stored(struct registry *r, struct registry_change *change)
 	       memcmp(kv.value, op->value, op->size) == 0;
 }
 
-/* From a cleaned path on; id is set if it is that of an entry's address. */
+/* At a cleaned path that is not an entry's. */
 static void change_value(struct registry *r, struct registry_change *change,
-			 const char *path, const char *id)
+			 const char *path)
 {
-	const char *owner =
-		id ? id : arena_dup(change->arena, path, strcspn(path, "/"));
-	int rc = id && *change->value
-			 ? access_register(change->op->caller, id,
-					   change->value, &change->err)
-			 : access_set(change->op->caller, owner, &change->err);
+	const char *owner = arena_dup(change->arena, path, strcspn(path, "/"));
 
-	change->object = id ? id : path;
-	if (id)
-		change->action = *change->value ? "register controller"
-						: "unregister controller";
-	else
-		change->action = *change->value ? "set value" : "unset value";
-	if (rc == -1) {
-		finish(change);
+	change->object = path;
+	change->action = *change->value ? "set value" : "unset value";
+	if (access_set(change->op->caller, owner, &change->err) == -1) {
+		registry_finish(change);
 		return;
 	}
-	change->store_op = (struct store_op){
+	*change->ops = (struct store_op){
 		.key = arena_printf(change->arena, REGISTRY_PREFIX "%s", path)};
-	encode(change, id);
+	encode(change);
 	if (is_stored(r, change) || change->err.code) {
 		change->done(change);
 		return;
 	}
-	change->txn = (struct store_txn){.ops = &change->store_op,
+	change->txn = (struct store_txn){.ops = change->ops,
 					 .n_ops = 1,
 					 .done = on_stored,
 					 .arg = change};
 	store_submit(r->store, &change->txn);
+}
+
+static int check_entry(struct registry_change *change, const char *id)
+{
+	if (id_check(id, "controller id", &change->err) == -1)
+		return -1;
+	change->seconds = 0;
+	if (!*change->value || !change->ttl)
+		return 0;
+	if (!change->instance)
+		change->instance = "";
+	return liveness_parse_ttl(change->ttl, &change->seconds,
+				  &change->err) == -1
+		       ? -1
+		       : liveness_check_instance(change->instance,
+						 &change->err);
+}
+
+static void change_entry(struct registry *r, struct registry_change *change,
+			 const char *id)
+{
+	const struct caller *caller = change->op->caller;
+	int rc;
+
+	if (check_entry(change, id) == -1) {
+		change->done(change);
+		return;
+	}
+	change->object = id;
+	if (*change->value) {
+		change->action = "register controller";
+		rc = access_register(caller, id, change->value, &change->err);
+	} else {
+		change->action = "unregister controller";
+		rc = access_set(caller, id, &change->err);
+	}
+	if (rc == -1)
+		registry_finish(change);
+	else
+		registry_put_entry(r, change);
 }
 
 void registry_set(struct registry *r, struct registry_change *change)
@@ -186,24 +214,15 @@ void registry_set(struct registry *r, struct registry_change *change)
 		return;
 	}
 	id = registry_id_of_path(path, change->arena);
-	if (id && id_check(id, "controller id", &change->err) == -1) {
-		change->done(change);
-		return;
-	}
-	change_value(r, change, path, id);
+	if (id)
+		change_entry(r, change, id);
+	else
+		change_value(r, change, path);
 }
 
 void registry_register(struct registry *r, struct registry_change *change)
 {
-	const char *id = change->path;
-
-	if (id_check(id, "controller id", &change->err) == -1) {
-		change->done(change);
-		return;
-	}
-	change_value(r, change,
-		     arena_printf(change->arena, "%s" REGISTRY_ADDRESS, id),
-		     id);
+	change_entry(r, change, change->path);
 }
 
 /* Somebody waits for a change. */
@@ -223,26 +242,34 @@ static void wake(struct registry_change *change)
 	pthread_mutex_unlock(&w->mu);
 }
 
-int registry_register_now(struct registry *r, const struct op *op,
-			  const char *id, const char *address, struct err *err)
+int registry_wait(struct registry *r,
+		  void (*fn)(struct registry *r,
+			     struct registry_change *change),
+		  struct registry_change *change, struct err *err)
 {
-	CLEANUP(cleanup_arena) struct arena *a = arena_new();
 	struct waiter w = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER,
 			   false};
-	struct registry_change change = {.op = op,
-					 .path = id,
-					 .value = address,
-					 .done = wake,
-					 .arg = &w,
-					 .arena = a};
 
-	registry_register(r, &change);
+	change->work = NULL;
+	change->done = wake;
+	change->arg = &w;
+	fn(r, change);
 	pthread_mutex_lock(&w.mu);
 	while (!w.is_done)
 		pthread_cond_wait(&w.changed, &w.mu);
 	pthread_mutex_unlock(&w.mu);
-	if (!change.err.code)
+	if (!change->err.code)
 		return 0;
-	err_move(err, &change.err);
+	err_move(err, &change->err);
 	return -1;
+}
+
+int registry_register_now(struct registry *r, const struct op *op,
+			  const char *id, const char *address, struct err *err)
+{
+	CLEANUP(cleanup_arena) struct arena *a = arena_new();
+	struct registry_change change = {
+		.op = op, .path = id, .value = address, .arena = a};
+
+	return registry_wait(r, registry_register, &change, err);
 }

@@ -70,14 +70,28 @@ struct registry_change {
 	struct arena *arena; /* lent for as long as the change lasts */
 	const char *path;
 	const char *value; /* empty: to be removed */
+
+	/* Of an entry: what the caller says of its time to live, in seconds,
+	 * and of who it is (liveness.h). NULL: nothing, it is static. */
+	const char *ttl, *instance;
+
 	void (*done)(struct registry_change *change);
 	void *arg;
 	struct err err;
 
+	/*
+	 * Lets fn(change) be called by a thread that may block; false if there
+	 * is none to be had. NULL: the caller's own thread may.
+	 */
+	bool (*work)(struct registry_change *change,
+		     void (*fn)(struct registry_change *change));
+
 	/* The registry's own. */
+	struct registry *registry;
 	const char *action, *object;
+	int64_t seconds; /* ttl; 0: static */
 	struct store_txn txn;
-	struct store_op store_op;
+	struct store_op ops[3];
 };
 
 /*
@@ -88,10 +102,20 @@ struct registry_change {
  */
 void registry_set(struct registry *r, struct registry_change *change);
 
-/* The same for the entry of a controller: change->path is its id. */
+/*
+ * The same for the entry of a controller: change->path is its id. With a time
+ * to live it has to be registered again within that time, or it is lost; doing
+ * so writes nothing. Without one it is static.
+ */
 void registry_register(struct registry *r, struct registry_change *change);
 
-/* Registers and waits. */
+/* Does one of these, with what work, done and arg are for, and waits. */
+int registry_wait(struct registry *r,
+		  void (*fn)(struct registry *r,
+			     struct registry_change *change),
+		  struct registry_change *change, struct err *err);
+
+/* Registers a static entry and waits. */
 int registry_register_now(struct registry *r, const struct op *op,
 			  const char *id, const char *address, struct err *err);
 

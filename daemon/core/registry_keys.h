@@ -3,6 +3,7 @@
 
 /* The registry's keys in the store, for the files that implement registry.h. */
 
+#include "daemon/core/registry.h"
 #include "daemon/store/store.h"
 #include "proto/lib/arena.h"
 #include "proto/lib/err.h"
@@ -22,5 +23,14 @@ char *registry_clean_path(const char *path, struct arena *a, struct err *err);
 
 /* The id if the cleaned path is "<id>/address", else NULL; in the arena. */
 const char *registry_id_of_path(const char *path, struct arena *a);
+
+/*
+ * From a change whose caller may make it on: sets or removes the entry of
+ * change->object, and what says whether its controller is alive.
+ */
+void registry_put_entry(struct registry *r, struct registry_change *change);
+
+/* The end of a change that has written, or has failed to. */
+void registry_finish(struct registry_change *change);
 
 #endif

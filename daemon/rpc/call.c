@@ -94,6 +94,7 @@ void call_unref(struct call *call)
 	gpr_free(call->peer);
 	free(call->route.address);
 	free(call->route.peer_name);
+	free(call->route.note);
 	err_clear(&call->route.err);
 	err_clear(&call->err);
 	free(call->encoded);
@@ -340,6 +341,11 @@ void call_finish(struct call *call, struct err *err)
 	err_move(&call->err, err);
 	call->task = (struct task){reply_task, call, NULL};
 	loop_post(call->server->rpc->loop, &call->task);
+}
+
+bool call_work(struct call *call, void (*fn)(void *arg), void *arg)
+{
+	return rpc_work(call->server->rpc, fn, arg);
 }
 
 /* --- handling --- */

@@ -60,6 +60,12 @@ void call_reply_encoded(struct call *call, void *bytes, size_t size);
  * err is success. Any thread, once. */
 void call_finish(struct call *call, struct err *err);
 
+/*
+ * Runs fn(arg) on a worker; false if the queue is full. For inline handlers
+ * that find that they would block, and return CALL_LATER.
+ */
+bool call_work(struct call *call, void (*fn)(void *arg), void *arg);
+
 /* --- streams --- */
 
 /*

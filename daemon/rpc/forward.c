@@ -237,8 +237,10 @@ static void explain_status(struct forward *f)
 		return;
 	channel_failed(f->down->server->rpc->channels, f->channel);
 	words = grpc_slice_to_c_string(f->message);
-	text = mem_printf("controller \"%s\" at \"%s\" does not answer: %s",
-			  route->controller, route->address, words);
+	text = mem_printf("controller \"%s\" at \"%s\" does not answer%s%s: %s",
+			  route->controller, route->address,
+			  route->note ? ", and " : "",
+			  route->note ? route->note : "", words);
 	grpc_slice_unref(f->message);
 	f->message = grpc_slice_from_copied_string(text);
 }

@@ -80,6 +80,7 @@ struct rpc_route {
 	enum rpc_verdict verdict;
 	char *address;   /* RPC_FORWARD: as it is registered */
 	char *peer_name; /* who must be there, where TLS is used */
+	char *note;      /* to be said if nobody answers there; or NULL */
 	struct err err;
 
 	/* Set by rpc: to be called once if the router answers later, by any

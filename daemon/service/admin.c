@@ -8,6 +8,7 @@
 
 #include "daemon/core/access.h"
 #include "daemon/core/bdev.h"
+#include "daemon/core/liveness.h"
 #include "daemon/core/mapping.h"
 #include "oim/admin/v1/admin.pb-c.h"
 #include "oim/state/v1/state.pb-c.h"
@@ -69,6 +70,7 @@ static void describe_registry(const struct admin *admin,
 
 	if (registry_entries(admin->registry, a, &entries, &n, &err) == 0) {
 		reply->registered = (int64_t)n;
+		reply->lost = (int64_t)liveness_watch_lost(admin->liveness);
 		return;
 	}
 	reply->serving = false;
@@ -169,6 +171,49 @@ static Oim__Admin__V1__Controller *add_controller(
 	return r->controllers[r->n_controllers++] = c;
 }
 
+static void describe_liveness(Oim__Admin__V1__Controller *c,
+			      const struct liveness_item *item, struct arena *a)
+{
+	const char *problem = liveness_problem(item, a);
+
+	c->state = (char *)liveness_state(item);
+	if (item) {
+		c->since = item->record->lost;
+		c->ttl = item->record->ttl;
+	}
+	if (problem)
+		c->problem = (char *)problem;
+}
+
+/* Those of the registry. */
+static int add_entries(const struct admin *admin,
+		       Oim__Admin__V1__ListControllersReply *r, struct arena *a,
+		       struct err *err)
+{
+	struct registry_entry *entries;
+	struct liveness_item *items;
+	size_t n, n_items;
+
+	/* In this order: what has an entry has its record. */
+	if (registry_entries(admin->registry, a, &entries, &n, err) == -1 ||
+	    liveness_list(admin->stores->cluster, a, &items, &n_items, err) ==
+		    -1)
+		return -1;
+	r->controllers = arena_alloc(a, n * sizeof(*r->controllers));
+	for (size_t i = 0; i < n; i++) {
+		Oim__State__V1__RegistryEntry *e = arena_unpack(
+			a, &oim__state__v1__registry_entry__descriptor,
+			entries[i].record, entries[i].size);
+		Oim__Admin__V1__Controller *c =
+			add_controller(r, entries[i].id, a);
+
+		c->address = e ? e->address : (char *)"";
+		describe_liveness(
+			c, liveness_find(items, n_items, c->controller_id), a);
+	}
+	return 0;
+}
+
 /* Those of this daemon that are not registered are listed as well. */
 static void add_local(Oim__Admin__V1__ListControllersReply *r,
 		      const struct controller *c, size_t n_registered,
@@ -192,24 +237,15 @@ static int list_controllers(struct call *call, const void *request, void *reply,
 	const struct controllers *cs = admin->controllers;
 	Oim__Admin__V1__ListControllersReply *r = reply;
 	struct arena *a = call_arena(call);
-	struct registry_entry *entries = NULL;
-	size_t n = 0;
+	size_t n;
 
 	(void)request;
 	if (!call_controller(call) && access_read(call_caller(call), err) == -1)
 		return -1;
-	if (admin->registry &&
-	    registry_entries(admin->registry, a, &entries, &n, err) == -1)
+	if (admin->registry && add_entries(admin, r, a, err) == -1)
 		return -1;
-	r->controllers = arena_alloc(a, (n + cs->n) * sizeof(*r->controllers));
-	for (size_t i = 0; i < n; i++) {
-		Oim__State__V1__RegistryEntry *e = arena_unpack(
-			a, &oim__state__v1__registry_entry__descriptor,
-			entries[i].record, entries[i].size);
-
-		add_controller(r, entries[i].id, a)->address =
-			e ? e->address : (char *)"";
-	}
+	n = r->n_controllers;
+	r->controllers = extend(a, r->controllers, n, cs->n);
 	for (size_t i = 0; i < cs->n; i++)
 		add_local(r, cs->items[i], n, a);
 	qsort(r->controllers, r->n_controllers, sizeof(*r->controllers),

@@ -7,6 +7,7 @@
 
 #include "daemon/core/announce.h"
 #include "daemon/core/controller.h"
+#include "daemon/core/liveness_watch.h"
 #include "daemon/core/registry.h"
 #include "daemon/core/stores.h"
 #include "daemon/rpc/rpc.h"
@@ -16,7 +17,8 @@ struct admin {
 	int64_t started;           /* ns since 1970 */
 	const char *const *listen; /* as printed, NULL-terminated */
 	const struct stores *stores;
-	struct registry *registry; /* NULL if there is none here */
+	struct registry *registry;       /* NULL if there is none here */
+	struct liveness_watch *liveness; /* likewise */
 	const struct controllers *controllers;
 	struct announce *const *announces; /* by controller; NULL: not */
 	atomic_bool draining;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/core/access.h"
+#include "daemon/core/liveness.h"
 #include "daemon/core/registry.h"
 #include "daemon/service/op_of_call.h"
 #include "oim/v0/oim.pb-c.h"
@@ -17,19 +18,48 @@ static void on_changed(struct registry_change *change)
 	call_finish(change->arg, &change->err);
 }
 
+/* What is to be done by a worker. */
+struct work {
+	struct registry_change *change;
+	void (*fn)(struct registry_change *change);
+};
+
+static void run_work(void *arg)
+{
+	const struct work *w = arg;
+
+	w->fn(w->change);
+}
+
+static bool work(struct registry_change *change,
+		 void (*fn)(struct registry_change *change))
+{
+	struct call *call = change->arg;
+	struct work *w = arena_alloc(call_arena(call), sizeof(*w));
+
+	*w = (struct work){change, fn};
+	return call_work(call, run_work, w);
+}
+
 static struct registry_change *change_of_call(struct call *call,
 					      const char *path,
 					      const char *value)
 {
 	struct registry_change *change =
 		arena_alloc(call_arena(call), sizeof(*change));
+	/* Else we are on a worker already. */
+	bool is_inline = registry_is_embedded(call_arg(call));
 
-	*change = (struct registry_change){.op = op_of_call(call),
-					   .arena = call_arena(call),
-					   .path = path,
-					   .value = value,
-					   .done = on_changed,
-					   .arg = call};
+	*change = (struct registry_change){
+		.op = op_of_call(call),
+		.arena = call_arena(call),
+		.path = path,
+		.value = value,
+		.ttl = call_metadata(call, LIVENESS_TTL_KEY),
+		.instance = call_metadata(call, LIVENESS_INSTANCE_KEY),
+		.work = is_inline ? work : NULL,
+		.done = on_changed,
+		.arg = call};
 	return change;
 }
 

@@ -36,9 +36,9 @@ static struct seen {
 	unsigned n;
 	int64_t at[MAX_CALLS]; /* of CLOCK_MONOTONIC */
 	char *peer[MAX_CALLS];
-	char *id, *address, *ttl; /* of the last call */
-	int code;                 /* that is answered */
-	bool hangs;               /* nothing is answered */
+	char *id, *address, *ttl, *instance; /* of the last call */
+	int code;                            /* that is answered */
+	bool hangs;                          /* nothing is answered */
 } seen = {.mu = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static char *text_of(grpc_slice slice)
@@ -71,11 +71,16 @@ static void see_request(struct echo_call *c)
 	grpc_byte_buffer_destroy(buffer);
 }
 
-static void see_ttl(struct echo_call *c)
+static void see_metadata(struct echo_call *c)
 {
-	for (size_t i = 0; i < c->md.count; i++)
-		if (grpc_slice_str_cmp(c->md.metadata[i].key, "oim-ttl") == 0)
-			replace(&seen.ttl, text_of(c->md.metadata[i].value));
+	for (size_t i = 0; i < c->md.count; i++) {
+		const grpc_metadata *md = &c->md.metadata[i];
+
+		if (grpc_slice_str_cmp(md->key, "oim-ttl") == 0)
+			replace(&seen.ttl, text_of(md->value));
+		if (grpc_slice_str_cmp(md->key, "oim-instance") == 0)
+			replace(&seen.instance, text_of(md->value));
+	}
 }
 
 static void serve_register(struct echo_call *c)
@@ -86,7 +91,7 @@ static void serve_register(struct echo_call *c)
 
 	pthread_mutex_lock(&seen.mu);
 	see_request(c);
-	see_ttl(c);
+	see_metadata(c);
 	if (seen.n < MAX_CALLS) {
 		seen.at[seen.n] = units_monotonic();
 		seen.peer[seen.n++] = mem_strdup(peer);
@@ -141,6 +146,7 @@ static void forget(void)
 	replace(&seen.id, NULL);
 	replace(&seen.address, NULL);
 	replace(&seen.ttl, NULL);
+	replace(&seen.instance, NULL);
 	pthread_mutex_unlock(&seen.mu);
 }
 
@@ -251,9 +257,37 @@ static void test_a_time_to_live_is_in_whole_seconds(void **state)
 {
 	struct fixture *f = *state;
 
+	start(f, f->registry.address, 3100 * MS);
+	wait_for_calls(1);
+	assert_string_equal(seen.ttl, "10");
+}
+
+static void test_a_time_to_live_is_not_shorter_than_stores_can_tell(
+	void **state)
+{
+	struct fixture *f = *state;
+
 	start(f, f->registry.address, 100 * MS);
 	wait_for_calls(1);
-	assert_string_equal(seen.ttl, "1");
+	assert_string_equal(seen.ttl, "5");
+}
+
+static void test_it_says_who_it_is_until_it_is_started_anew(void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(cleanup_free) char *first = NULL;
+
+	start(f, f->registry.address, 50 * MS);
+	wait_for_calls(1);
+	first = mem_strdup(seen.instance);
+	assert_int_equal(strlen(first), 32);
+	wait_for_calls(3);
+	assert_string_equal(seen.instance, first);
+	announce_stop(f->announce);
+	forget();
+	start(f, f->registry.address, 50 * MS);
+	wait_for_calls(1);
+	assert_string_not_equal(seen.instance, first);
 }
 
 static void test_the_longest_interval_has_a_time_to_live(void **state)
@@ -487,6 +521,9 @@ int main(void)
 		ANNOUNCE_TEST(
 			test_a_controller_registers_at_once_with_its_time_to_live),
 		ANNOUNCE_TEST(test_a_time_to_live_is_in_whole_seconds),
+		ANNOUNCE_TEST(
+			test_a_time_to_live_is_not_shorter_than_stores_can_tell),
+		ANNOUNCE_TEST(test_it_says_who_it_is_until_it_is_started_anew),
 		ANNOUNCE_TEST(test_the_longest_interval_has_a_time_to_live),
 		ANNOUNCE_TEST(test_it_repeats_every_interval_on_one_connection),
 		ANNOUNCE_TEST(test_intervals_are_not_all_the_same),

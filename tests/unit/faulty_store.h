@@ -27,7 +27,11 @@ struct faulty_store {
 	unsigned fails_at;     /* the write that fails, from 1; 0: none */
 	bool stays_broken;     /* and all that come after it */
 	enum faulty_kind kind; /* of that failure */
-	bool is_unreadable;
+	atomic_bool is_unreadable;
+
+	bool is_mute; /* new watches are told nothing */
+	void (*watcher)(void *arg, const struct store_change *change);
+	void *watcher_arg; /* of the last watch */
 };
 
 static inline int faulty_read(struct faulty_store *f, struct err *err)
@@ -99,6 +103,47 @@ static inline void faulty_submit(struct store *s, struct store_txn *txn)
 	txn->done(txn);
 }
 
+static inline struct store_watch *faulty_watch(
+	struct store *s, const char *prefix, int64_t from,
+	void (*fn)(void *arg, const struct store_change *change), void *arg,
+	struct err *err)
+{
+	struct faulty_store *f = (struct faulty_store *)s;
+
+	if (faulty_read(f, err) == -1)
+		return NULL;
+	f->watcher = fn;
+	f->watcher_arg = arg;
+	return store_watch(f->disk, f->is_mute ? "nobody/" : prefix, from, fn,
+			   arg, err);
+}
+
+static inline int faulty_grant(struct store *s, int64_t ttl, int64_t *id,
+			       struct err *err)
+{
+	struct faulty_store *f = (struct faulty_store *)s;
+
+	return faulty_read(f, err) == -1
+		       ? -1
+		       : store_lease_grant(f->disk, ttl, id, err);
+}
+
+static inline int faulty_renew(struct store *s, int64_t id, struct err *err)
+{
+	struct faulty_store *f = (struct faulty_store *)s;
+
+	return faulty_read(f, err) == -1 ? -1
+					 : store_lease_renew(f->disk, id, err);
+}
+
+static inline int faulty_revoke(struct store *s, int64_t id, struct err *err)
+{
+	struct faulty_store *f = (struct faulty_store *)s;
+
+	return faulty_read(f, err) == -1 ? -1
+					 : store_lease_revoke(f->disk, id, err);
+}
+
 static const struct store_engine faulty_engine = {
 	.name = "faulty",
 	.embedded = true,
@@ -106,6 +151,10 @@ static const struct store_engine faulty_engine = {
 	.range = faulty_range,
 	.each = faulty_each,
 	.submit = faulty_submit,
+	.watch = faulty_watch,
+	.lease_grant = faulty_grant,
+	.lease_renew = faulty_renew,
+	.lease_revoke = faulty_revoke,
 };
 
 /* All the ways in which a write can fail, and what comes after it. */

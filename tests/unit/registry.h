@@ -75,42 +75,32 @@ static inline int reg(struct fixture *f, const char *id, const char *address)
 	return register_as(f, &audit_self, id, address);
 }
 
-struct waiter {
-	pthread_mutex_t mu;
-	pthread_cond_t changed;
-	int n;
-};
-
-static inline void on_done(struct registry_change *change)
+/* By a controller that says who it is and for how long. */
+static inline int reg_alive(struct fixture *f, struct registry *r,
+			    const char *id, const char *address,
+			    const char *ttl, const char *instance)
 {
-	struct waiter *w = change->arg;
+	struct registry_change change = {.op = &op_self,
+					 .arena = f->arena,
+					 .path = id,
+					 .value = address,
+					 .ttl = ttl,
+					 .instance = instance};
 
-	pthread_mutex_lock(&w->mu);
-	w->n++;
-	pthread_cond_signal(&w->changed);
-	pthread_mutex_unlock(&w->mu);
+	err_clear(&f->err);
+	registry_wait(r, registry_register, &change, &f->err);
+	return f->err.code;
 }
 
 static inline int set_as(struct fixture *f, const struct caller *caller,
 			 const char *path, const char *value)
 {
 	const struct op op = {.caller = caller, .deadline = INT64_MAX};
-	struct waiter w = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER,
-			   0};
-	struct registry_change change = {.op = &op,
-					 .arena = f->arena,
-					 .path = path,
-					 .value = value,
-					 .done = on_done,
-					 .arg = &w};
+	struct registry_change change = {
+		.op = &op, .arena = f->arena, .path = path, .value = value};
 
-	registry_set(f->r, &change);
-	pthread_mutex_lock(&w.mu);
-	while (!w.n)
-		pthread_cond_wait(&w.changed, &w.mu);
-	pthread_mutex_unlock(&w.mu);
-	assert_int_equal(w.n, 1);
-	err_move(&f->err, &change.err);
+	err_clear(&f->err);
+	registry_wait(f->r, registry_set, &change, &f->err);
 	return f->err.code;
 }
 
