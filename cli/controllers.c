@@ -11,13 +11,23 @@
 #include "cli/task.h"
 #include "oim/admin/v1/admin.pb-c.h"
 
-static void describe(struct task *t, const struct entry *e)
+/* What the registry knows. */
+static void describe_entry(struct task *t, const struct entry *e)
 {
 	out_row(t->out);
 	out_str(t->out, "controllerId", e->id);
 	out_str(t->out, "address", e->address);
+	out_str(t->out, "state", e->state);
+	out_time(t->out, "since", e->since);
+	out_i64(t->out, "ttl", e->ttl);
 	out_bool(t->out, "here", e->here);
+}
+
+static void describe(struct task *t, const struct entry *e)
+{
+	describe_entry(t, e);
 	out_str(t->out, "plane", e->plane);
+	out_str(t->out, "problem", e->problem);
 }
 
 static int run_list(struct task *t, struct err *err)
@@ -66,7 +76,6 @@ static void describe_status(struct task *t,
 {
 	out_str(t->out, "plane", s->plane);
 	out_bool(t->out, "ready", s->ready);
-	out_str(t->out, "problem", s->problem);
 	out_i64(t->out, "bdevs", s->bdevs);
 	out_i64(t->out, "mappings", s->mappings);
 	out_size(t->out, "mallocUsed", (uint64_t)s->malloc_used);
@@ -81,14 +90,12 @@ static void show(struct task *t, const struct entry *e, struct err *err)
 {
 	const Oim__Admin__V1__ControllerStatus *s = ask_status(t, e->id, err);
 
-	out_row(t->out);
-	out_str(t->out, "controllerId", e->id);
-	out_str(t->out, "address", e->address);
-	out_bool(t->out, "here", e->here);
+	describe_entry(t, e);
 	if (s)
 		describe_status(t, s);
 	else
 		out_str(t->out, "plane", e->plane);
+	out_str(t->out, "problem", s && *s->problem ? s->problem : e->problem);
 	if (err->code)
 		hints_add(t, err);
 }
@@ -140,14 +147,21 @@ static int run_show(struct task *t, struct err *err)
 static const struct out_column list_columns[] = {
 	{"controllerId", "CONTROLLER", 0},
 	{"address", "ADDRESS", 0},
+	{"state", "STATE", 0},
+	{"since", "SINCE", OUT_ONLY_WIDE | OUT_AGE},
+	{"ttl", "TTL", OUT_ONLY_WIDE},
 	{"here", "HERE", 0},
 	{"plane", "PLANE", 0},
+	{"problem", "PROBLEM", OUT_TROUBLE},
 	{0},
 };
 
 static const struct out_column show_columns[] = {
 	{"controllerId", "CONTROLLER", 0},
 	{"address", "ADDRESS", 0},
+	{"state", "STATE", 0},
+	{"since", "SINCE", OUT_AGE},
+	{"ttl", "TTL", 0},
 	{"here", "HERE", 0},
 	{"plane", "PLANE", 0},
 	{"ready", "READY", 0},

@@ -49,10 +49,28 @@ static int list_admin(struct task *t, struct entry **entries, size_t *n,
 	for (size_t i = 0; i < *n; i++) {
 		const Oim__Admin__V1__Controller *c = r->controllers[i];
 
-		(*entries)[i] = (struct entry){c->controller_id, c->address,
-					       c->here, c->plane};
+		(*entries)[i] = (struct entry){
+			.id = c->controller_id,
+			.address = c->address,
+			.here = c->here,
+			.plane = c->plane,
+			.state = c->state,
+			.since = c->since,
+			.ttl = c->ttl,
+			.problem = c->problem,
+		};
 	}
 	return 0;
+}
+
+/* What a server that knows no more says of a controller. */
+static struct entry bare_entry(const char *id, const char *address)
+{
+	return (struct entry){.id = id,
+			      .address = address,
+			      .plane = "",
+			      .state = "",
+			      .problem = ""};
 }
 
 static int list_v0(struct task *t, struct entry **entries, size_t *n,
@@ -72,9 +90,8 @@ static int list_v0(struct task *t, struct entry **entries, size_t *n,
 	*n = r->n_entries;
 	*entries = arena_zalloc(t->arena, *n, sizeof(**entries));
 	for (size_t i = 0; i < *n; i++)
-		(*entries)[i] =
-			(struct entry){r->entries[i]->controller_id,
-				       r->entries[i]->address, false, ""};
+		(*entries)[i] = bare_entry(r->entries[i]->controller_id,
+					   r->entries[i]->address);
 	return 0;
 }
 
@@ -156,8 +173,7 @@ static int list_values(struct task *t, struct entry **entries, size_t *n,
 		const char *id = id_of(t, values[i].path);
 
 		if (id)
-			(*entries)[(*n)++] =
-				(struct entry){id, values[i].value, false, ""};
+			(*entries)[(*n)++] = bare_entry(id, values[i].value);
 	}
 	return 0;
 }

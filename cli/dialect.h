@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "cli/task.h"
 #include "proto/lib/err.h"
@@ -19,6 +20,10 @@ struct entry {
 	const char *address; /* empty: not registered */
 	bool here;           /* a controller of the daemon that answers */
 	const char *plane;   /* empty: unknown */
+	const char *state;   /* "static", "ready", "lost"; empty: unknown */
+	int64_t since;       /* of "lost", in ns since 1970 */
+	int64_t ttl;         /* seconds; 0: none, or unknown */
+	const char *problem;
 };
 
 struct value {

@@ -51,6 +51,13 @@ static struct json_object *find_problems(
 			arena_printf(t->arena, "not serving: %s", r->problem));
 	for (size_t i = 0; i < r->n_controllers; i++)
 		add_controller_problems(t, problems, r->controllers[i]);
+	if (r->lost)
+		add_problem(
+			t, problems,
+			arena_printf(t->arena,
+				     "%" PRId64
+				     " of the registered controllers %s lost",
+				     r->lost, r->lost == 1 ? "is" : "are"));
 	return problems;
 }
 
@@ -82,6 +89,8 @@ static const char *next_of_controller(struct task *t,
 static const char *next_step(struct task *t,
 			     const Oim__Admin__V1__GetStatusReply *r)
 {
+	if (r->lost)
+		return "oimctl list controllers -l state=lost -o wide";
 	if (r->n_controllers)
 		return next_of_controller(t, r);
 	return r->registered ? "oimctl list controllers"
@@ -113,6 +122,7 @@ static void describe_daemon(struct task *t,
 	out_json(t->out, "listen", json_of_strings(r->listen, r->n_listen));
 	out_bool(t->out, "registry", r->registry);
 	out_i64(t->out, "registered", r->registered);
+	out_i64(t->out, "lost", r->lost);
 	out_str(t->out, "storeEngine", s ? s->engine : "");
 	out_str(t->out, "storeLocation", s ? s->location : "");
 	out_i64(t->out, "storeRevision", s ? s->revision : 0);
@@ -129,8 +139,11 @@ static void say_daemon(struct task *t, const Oim__Admin__V1__GetStatusReply *r)
 	for (size_t i = 0; i < r->n_listen; i++)
 		out_line(t->out, 0, "listens on %s", r->listen[i]);
 	if (r->registry)
-		out_line(t->out, 0, "registry of %" PRId64 " controller%s",
-			 r->registered, r->registered == 1 ? "" : "s");
+		out_line(t->out, 0, "registry of %" PRId64 " controller%s%s",
+			 r->registered, r->registered == 1 ? "" : "s",
+			 r->lost ? arena_printf(t->arena, ", %" PRId64 " lost",
+						r->lost)
+				 : "");
 	if (r->store && *r->store->engine) {
 		CLEANUP(cleanup_free)
 		char *size = units_format_size((uint64_t)r->store->size);

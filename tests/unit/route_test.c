@@ -2,6 +2,9 @@
 
 #include "daemon/route.h"
 
+#include <sched.h>
+
+#include "daemon/core/liveness.h"
 #include "tests/unit/core.h"
 
 #define CONTROLLER "oim.v0.Controller"
@@ -43,6 +46,7 @@ static void forget(struct fixture *f)
 {
 	free(f->route.address);
 	free(f->route.peer_name);
+	free(f->route.note);
 	err_clear(&f->route.err);
 	f->route = (struct rpc_route){0};
 }
@@ -226,6 +230,48 @@ static void test_a_store_that_is_away_is_unavailable(void **state)
 	assert_int_equal(route(f, CONTROLLER, "k1"), RPC_SERVE);
 }
 
+/* --- who is lost --- */
+
+/* Registers a controller that does not do so again. */
+static void lose(struct fixture *f, const char *id)
+{
+	CLEANUP(cleanup_arena) struct arena *a = arena_new();
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+	struct registry_change change = {.op = &op_self,
+					 .arena = a,
+					 .path = id,
+					 .value = "dns:///far:1",
+					 .ttl = "30"};
+	struct liveness live;
+
+	if (registry_wait(f->registry, registry_register, &change, &err) ==
+		    -1 ||
+	    liveness_read(f->store.disk, id, a, &live, &err) == -1 ||
+	    store_lease_revoke(f->store.disk, live.lease, &err) == -1)
+		fail_msg("%s", err.msg);
+	while (!liveness_watch_lost(f->routes.liveness))
+		sched_yield();
+}
+
+static void test_who_is_lost_is_forwarded_to_with_a_note(void **state)
+{
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+	struct fixture *f = *state;
+
+	f->routes.liveness = liveness_watch_start(f->store.disk, &err);
+	assert_non_null(f->routes.liveness);
+	must_register(f, "near", "dns:///near:1");
+	lose(f, "far");
+	assert_int_equal(route(f, CONTROLLER, "near"), RPC_FORWARD);
+	assert_null(f->route.note);
+	assert_int_equal(route(f, CONTROLLER, "far"), RPC_FORWARD);
+	assert_string_equal(f->route.address, "dns:///far:1");
+	assert_int_equal(
+		strncmp(f->route.note, "it has not registered since 20", 30),
+		0);
+	liveness_watch_stop(f->routes.liveness);
+}
+
 /* --- TLS --- */
 
 static void test_with_tls_the_controller_must_present_its_name(void **state)
@@ -344,6 +390,7 @@ int main(void)
 		ROUTE_TEST(
 			test_an_unknown_service_without_a_controller_is_left_to_rpc),
 		ROUTE_TEST(test_a_store_that_is_away_is_unavailable),
+		ROUTE_TEST(test_who_is_lost_is_forwarded_to_with_a_note),
 		ROUTE_TEST(test_with_tls_the_controller_must_present_its_name),
 		ROUTE_TEST(
 			test_with_tls_an_id_no_certificate_can_carry_is_refused),

@@ -49,8 +49,9 @@ struct service {
 	char *address;
 	struct client *client;
 	struct arena *arena;
-	const char *controller; /* named by calls; NULL: none */
-	struct err err;         /* of the last call */
+	const char *controller;     /* named by calls; NULL: none */
+	const char *ttl, *instance; /* said by calls, likewise */
+	struct err err;             /* of the last call */
 };
 
 static inline void service_open_controllers(struct service *f)
@@ -165,18 +166,31 @@ static inline int service_close(void **state)
 #define SERVICE_TEST(f)                                                        \
 	cmocka_unit_test_setup_teardown(f, service_open, service_close)
 
+static inline size_t service_metadata(const struct service *f,
+				      struct client_md md[3])
+{
+	const char *keys[] = {"controllerid", "oim-ttl", "oim-instance"};
+	const char *values[] = {f->controller, f->ttl, f->instance};
+	size_t n = 0;
+
+	for (int i = 0; i < 3; i++)
+		if (values[i])
+			md[n++] = (struct client_md){keys[i], values[i],
+						     strlen(values[i])};
+	return n;
+}
+
 /* The reply, or NULL with f->err. */
 static inline void *service_call(struct service *f, const char *method,
 				 const ProtobufCMessage *request,
 				 const ProtobufCMessageDescriptor *type)
 {
-	const char *id = f->controller ? f->controller : "";
-	const struct client_md md = {"controllerid", id, strlen(id)};
+	struct client_md md[3];
 	const struct client_call call = {
 		.method = method,
 		.reply_type = type,
-		.md = &md,
-		.n_md = f->controller ? 1 : 0,
+		.md = md,
+		.n_md = service_metadata(f, md),
 		.deadline = units_monotonic() + 20 * UNITS_SECOND,
 	};
 

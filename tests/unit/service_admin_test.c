@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "daemon/core/liveness.h"
 #include "tests/unit/ceph_params.h"
 #include "tests/unit/service.h"
 
@@ -152,6 +153,76 @@ static void test_controllers_here_and_elsewhere_are_listed_by_id(void **state)
 	assert_string_equal(r->controllers[2]->plane, "null");
 }
 
+/* Registers it as one that says for how long, or as one that does not. */
+static void reg(struct service *f, const char *id, const char *address,
+		const char *ttl, const char *instance)
+{
+	Oim__V0__RegisterControllerRequest r =
+		OIM__V0__REGISTER_CONTROLLER_REQUEST__INIT;
+
+	r.controller_id = (char *)id;
+	r.address = (char *)address;
+	f->ttl = ttl;
+	f->instance = instance;
+	if (!service_call(f, "/oim.v0.Registry/RegisterController", &r.base,
+			  &oim__v0__register_controller_reply__descriptor))
+		fail_msg("%s", f->err.msg);
+	f->ttl = f->instance = NULL;
+}
+
+static void end_lease(struct service *f, const char *id)
+{
+	struct liveness live;
+
+	assert_int_equal(
+		liveness_read(f->stores.node, id, f->arena, &live, &f->err), 0);
+	assert_int_equal(
+		store_lease_revoke(f->stores.node, live.lease, &f->err), 0);
+}
+
+static void test_the_list_tells_who_is_alive(void **state)
+{
+	struct service *f = *state;
+	Oim__Admin__V1__ListControllersReply *r;
+	int64_t before = units_now();
+
+	reg(f, "a", "x", NULL, NULL);
+	reg(f, "b", "x", "30", "1");
+	reg(f, "c", "x", "1", "1");
+	end_lease(f, "c");
+	assert_int_equal(liveness_mark_lost(f->stores.node, "c", &f->err), 0);
+	r = controllers(f);
+	assert_int_equal(r->n_controllers, 5);
+	assert_string_equal(r->controllers[0]->state, "static");
+	assert_int_equal(r->controllers[0]->ttl, 0);
+	assert_string_equal(r->controllers[1]->state, "ready");
+	assert_int_equal(r->controllers[1]->since, 0);
+	assert_int_equal(r->controllers[1]->ttl, 30);
+	assert_string_equal(r->controllers[2]->state, "lost");
+	assert_in_range(r->controllers[2]->since, before, units_now());
+	assert_int_equal(r->controllers[2]->ttl, 5);
+	/* of this daemon, and not registered */
+	assert_string_equal(r->controllers[3]->controller_id, "k1");
+	assert_string_equal(r->controllers[3]->state, "");
+}
+
+static void test_the_list_tells_of_two_of_one_id(void **state)
+{
+	struct service *f = *state;
+	Oim__Admin__V1__ListControllersReply *r;
+
+	reg(f, "a", "x", "30", "1");
+	reg(f, "a", "y", "30", "2");
+	assert_string_equal(controllers(f)->controllers[0]->problem, "");
+	reg(f, "a", "x", "30", "1");
+	r = controllers(f);
+	assert_string_equal(
+		r->controllers[0]->problem,
+		"two controllers register this id in turn, one of them at \"y\"");
+	assert_string_equal(r->controllers[0]->address, "x");
+	assert_string_equal(r->controllers[0]->state, "ready");
+}
+
 static void test_the_status_counts_what_there_is(void **state)
 {
 	struct service *f = *state;
@@ -197,6 +268,8 @@ int main(void)
 			test_a_call_that_names_a_controller_is_about_that_one),
 		ADMIN_TEST(
 			test_controllers_here_and_elsewhere_are_listed_by_id),
+		ADMIN_TEST(test_the_list_tells_who_is_alive),
+		ADMIN_TEST(test_the_list_tells_of_two_of_one_id),
 		ADMIN_TEST(test_the_status_counts_what_there_is),
 		ADMIN_TEST(test_a_daemon_that_drains_says_so),
 	};

@@ -34,6 +34,8 @@ static void begin(struct background *b, const struct service *f,
 		.method = method, .request = request, .reply = reply};
 	b->own.client = f->client;
 	b->own.controller = f->controller;
+	b->own.ttl = f->ttl;
+	b->own.instance = f->instance;
 	b->own.arena = arena_new();
 	assert_int_equal(pthread_create(&b->thread, NULL, run, b), 0);
 }
@@ -174,6 +176,27 @@ static void test_more_look_ups_than_may_wait_are_refused(void **state)
 	}
 }
 
+static void test_while_leases_wait_local_calls_are_answered(void **state)
+{
+	Oim__V0__RegisterControllerRequest r = registration();
+	struct service *f = *state;
+	struct background b;
+
+	f->ttl = "30";
+	f->instance = "a";
+	for (int i = 0; i < 2; i++) { /* a new one, and a renewal */
+		away_hold(&f->away, true);
+		begin_register(&b, f, &r);
+		away_wait(&f->away, 1);
+		assert_int_equal(service_provision(f, "d0", MIB), 0);
+		away_hold(&f->away, false);
+		assert_int_equal(finish(&b), 0);
+	}
+	f->away.is_broken = true;
+	begin_register(&b, f, &r);
+	assert_int_equal(finish(&b), GRPC_STATUS_UNAVAILABLE);
+}
+
 static void test_a_store_that_fails_is_unavailable(void **state)
 {
 	Oim__V0__RegisterControllerRequest r = registration();
@@ -216,6 +239,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		AWAY_TEST(test_while_reads_wait_local_calls_are_answered),
 		AWAY_TEST(test_while_writes_wait_local_calls_are_answered),
+		AWAY_TEST(test_while_leases_wait_local_calls_are_answered),
 		AWAY_TEST(test_more_look_ups_than_may_wait_are_refused),
 		AWAY_TEST(test_a_store_that_fails_is_unavailable),
 		AWAY_TEST(test_the_status_tells_of_a_store_that_fails),
