@@ -113,7 +113,11 @@ static int open_store(struct daemon *d, struct err *err)
 	if (is_embedded(d))
 		return 0;
 	d->probe = probe_start(d->stores.cluster, PROBE_PERIOD, err);
-	return d->probe ? 0 : -1;
+	if (!d->probe)
+		return -1;
+	if (d->registry)
+		registry_set_probe(d->registry, d->probe);
+	return 0;
 }
 
 static int open_controllers(struct daemon *d, struct err *err)

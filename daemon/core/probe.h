@@ -26,4 +26,10 @@ void probe_stop(struct probe *p);
  */
 int probe_result(struct probe *p, struct err *err);
 
+/*
+ * The same, but -1 only if it has been so for several periods: whoever asks the
+ * store then waits in vain, and keeps a thread from others meanwhile. NULL: 0.
+ */
+int probe_check(struct probe *p, struct err *err);
+
 #endif

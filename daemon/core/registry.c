@@ -29,6 +29,11 @@ void registry_free(struct registry *r)
 	free(r);
 }
 
+void registry_set_probe(struct registry *r, struct probe *probe)
+{
+	r->probe = probe;
+}
+
 bool registry_is_embedded(const struct registry *r)
 {
 	return store_is_embedded(r->store);
@@ -149,7 +154,8 @@ static void change_value(struct registry *r, struct registry_change *change,
 	*change->ops = (struct store_op){
 		.key = arena_printf(change->arena, REGISTRY_PREFIX "%s", path)};
 	encode(change);
-	if (is_stored(r, change) || change->err.code) {
+	if (probe_check(r->probe, &change->err) == -1 || is_stored(r, change) ||
+	    change->err.code) {
 		change->done(change);
 		return;
 	}
@@ -196,6 +202,8 @@ static void change_entry(struct registry *r, struct registry_change *change,
 	}
 	if (rc == -1)
 		registry_finish(change);
+	else if (probe_check(r->probe, &change->err) == -1)
+		change->done(change);
 	else
 		registry_put_entry(r, change);
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "daemon/core/op.h"
+#include "daemon/core/probe.h"
 #include "daemon/store/store.h"
 #include "proto/lib/arena.h"
 #include "proto/lib/err.h"
@@ -23,6 +24,10 @@ struct registry;
 /* The store is borrowed. */
 struct registry *registry_new(struct store *store);
 void registry_free(struct registry *r);
+
+/* Nobody waits for a store of which the probe, which is borrowed, says that it
+ * is away. */
+void registry_set_probe(struct registry *r, struct probe *probe);
 
 /* Whether reading never waits (store_is_embedded), so that a thread that must
  * not block may do it. */

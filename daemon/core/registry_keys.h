@@ -16,6 +16,7 @@
 
 struct registry {
 	struct store *store;
+	struct probe *probe; /* may be NULL */
 };
 
 /* The path without empty elements, in the arena. */

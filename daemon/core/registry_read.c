@@ -22,6 +22,8 @@ int registry_find(struct registry *r, const char *id, struct arena *a,
 	/* "a/b/address" is a value of "a". */
 	if (id_check(id, "controller id", &ignored) == -1)
 		return 0;
+	if (probe_check(r->probe, err) == -1)
+		return -1;
 	rc = store_get(
 		r->store,
 		arena_printf(a, REGISTRY_PREFIX "%s" REGISTRY_ADDRESS, id), a,
@@ -76,8 +78,10 @@ int registry_entries(struct registry *r, struct arena *a,
 {
 	struct collection c = {.arena = a};
 	CLEANUP(cleanup_free) struct registry_entry *found = NULL;
-	int rc = store_each(r->store, REGISTRY_PREFIX, add_entry, &c, err);
+	int rc = probe_check(r->probe, err);
 
+	if (rc == 0)
+		rc = store_each(r->store, REGISTRY_PREFIX, add_entry, &c, err);
 	found = c.entries;
 	if (rc == -1)
 		return -1;
@@ -124,7 +128,7 @@ int registry_values(struct registry *r, const char *path, struct arena *a,
 	struct store_kv at;
 	int rc = 0;
 
-	if (!clean)
+	if (!clean || probe_check(r->probe, err) == -1)
 		return -1;
 	if (*clean)
 		rc = store_get(r->store,

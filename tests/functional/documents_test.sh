@@ -252,10 +252,10 @@ test_case 'oimd.conf(5): a host that registers elsewhere, and oimctl(1)' '
 	stop_typed
 '
 
-test_case 'oimctl(1): a disk in memory, columns, and a dry run' '
+test_case 'oimctl(1): a disk in memory, lists, and a dry run' '
 	examples "$root/man/oimctl.1"
 	in_background d oimd
-	type_in block-1 block-3 block-4
+	type_in block-1 block-3 block-4 block-5
 	unset OIMCTL_SERVER
 	oimctl provision vol1 0 --yes
 	stop_typed

@@ -103,6 +103,24 @@ static void test_an_answer_that_takes_long_is_none(void **state)
 	wait_for(f, 0);
 }
 
+static void test_what_lasts_long_is_worth_no_wait(void **state)
+{
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+	struct fixture *f = *state;
+
+	start(f);
+	assert_int_equal(probe_check(f->probe, &err), 0);
+	f->store.is_broken = true;
+	while (probe_check(f->probe, &err) == 0)
+		sched_yield();
+	assert_string_equal(err.msg, "the store is away");
+	f->store.is_broken = false;
+	do
+		err_clear(&err);
+	while (probe_check(f->probe, &err) == -1);
+	assert_int_equal(probe_check(NULL, &err), 0);
+}
+
 #define PROBE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -110,6 +128,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		PROBE_TEST(test_a_failure_and_its_end_are_told),
 		PROBE_TEST(test_nobody_waits_for_a_store_that_does_not_answer),
+		PROBE_TEST(test_what_lasts_long_is_worth_no_wait),
 		PROBE_TEST(test_an_answer_that_takes_long_is_none),
 	};
 

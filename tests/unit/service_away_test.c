@@ -214,6 +214,32 @@ static void test_a_store_that_fails_is_unavailable(void **state)
 	assert_int_equal(service_provision(f, "d0", MIB), 0);
 }
 
+static void test_nobody_waits_for_a_store_that_is_away_for_long(void **state)
+{
+	Oim__V0__RegisterControllerRequest r = registration();
+	struct service *f = *state;
+	struct probe *probe;
+	struct background b;
+
+	f->away.is_broken = true;
+	probe = probe_start(&f->away.store, 1, &f->err);
+	assert_non_null(probe);
+	registry_set_probe(f->registry, probe);
+	while (probe_check(probe, &f->err) == 0)
+		sched_yield();
+	err_clear(&f->err);
+	/* from now on who asks it would wait for ever, and so does the probe */
+	away_hold(&f->away, true);
+	begin_list(&b, f);
+	assert_int_equal(finish(&b), GRPC_STATUS_UNAVAILABLE);
+	begin_check(&b, f, "far");
+	assert_int_equal(finish(&b), GRPC_STATUS_UNAVAILABLE);
+	begin_register(&b, f, &r);
+	assert_int_equal(finish(&b), GRPC_STATUS_UNAVAILABLE);
+	away_hold(&f->away, false);
+	probe_stop(probe);
+}
+
 static void test_the_status_tells_of_a_store_that_fails(void **state)
 {
 	Oim__Admin__V1__GetStatusRequest r =
@@ -242,6 +268,7 @@ int main(void)
 		AWAY_TEST(test_while_leases_wait_local_calls_are_answered),
 		AWAY_TEST(test_more_look_ups_than_may_wait_are_refused),
 		AWAY_TEST(test_a_store_that_fails_is_unavailable),
+		AWAY_TEST(test_nobody_waits_for_a_store_that_is_away_for_long),
 		AWAY_TEST(test_the_status_tells_of_a_store_that_fails),
 	};
 
