@@ -182,38 +182,79 @@ int64_t liveness_seen(const Oim__State__V1__Liveness *record)
 
 /* --- all of them --- */
 
+/* Ten thousand are listed without copying what nobody looks at. */
+struct collection {
+	struct arena *arena;   /* of what stays */
+	struct arena *scratch; /* of one record */
+	struct liveness_item *items;
+	size_t n, max;
+	size_t next; /* that may be alive */
+	struct err *err;
+};
+
+static bool add_record(void *arg, const struct store_kv *kv)
+{
+	struct collection *c = arg;
+	struct liveness_item *item;
+	Oim__State__V1__Liveness *r =
+		arena_unpack(c->scratch, &oim__state__v1__liveness__descriptor,
+			     kv->value, kv->size);
+
+	if (!r) {
+		damaged(kv->key, c->err);
+		return false;
+	}
+	if (c->n == c->max) {
+		c->max = c->max ? 2 * c->max : 16;
+		c->items = mem_realloc(c->items, c->max, sizeof(*item));
+	}
+	item = &c->items[c->n++];
+	*item = (struct liveness_item){
+		.id = arena_strdup(c->arena, kv->key + strlen(LIVENESS_RECORD)),
+		.record = *r};
+	item->record.former = NULL;
+	item->record.n_former = 0;
+	item->record.rival = arena_strdup(c->arena, r->rival);
+	arena_reset(c->scratch);
+	return true;
+}
+
+/* Both come in the order of ids. */
+static bool note_alive(void *arg, const struct store_kv *kv)
+{
+	const char *id = kv->key + strlen(LIVENESS_ALIVE);
+	struct collection *c = arg;
+
+	while (c->next < c->n && strcmp(c->items[c->next].id, id) < 0)
+		c->next++;
+	if (c->next < c->n && strcmp(c->items[c->next].id, id) == 0)
+		c->items[c->next++].is_alive = true;
+	return true;
+}
+
+static int collect(struct store *store, struct collection *c, struct err *err)
+{
+	/* In this order: a record is there when its controller becomes alive.
+	 */
+	if (store_each(store, LIVENESS_RECORD, add_record, c, err) == -1 ||
+	    err->code)
+		return -1;
+	return store_each(store, LIVENESS_ALIVE, note_alive, c, err);
+}
+
 int liveness_list(struct store *store, struct arena *a,
 		  struct liveness_item **items, size_t *n, struct err *err)
 {
-	struct store_list records, alive;
-	size_t k = 0;
+	CLEANUP(cleanup_arena) struct arena *scratch = arena_new();
+	struct collection c = {.arena = a, .scratch = scratch, .err = err};
+	CLEANUP(cleanup_free) struct liveness_item *found = NULL;
+	int rc = collect(store, &c, err);
 
-	/* In this order: a record is there when its controller becomes alive.
-	 */
-	if (store_range(store, LIVENESS_RECORD, NULL, 0, a, &records, err) ==
-		    -1 ||
-	    store_range(store, LIVENESS_ALIVE, NULL, 0, a, &alive, err) == -1)
+	found = c.items;
+	if (rc == -1)
 		return -1;
-	*n = records.n;
-	*items = arena_alloc(a, records.n * sizeof(**items));
-	for (size_t i = 0; i < records.n; i++) {
-		const struct store_kv *kv = &records.kvs[i];
-		struct liveness_item *item = &(*items)[i];
-		int order = -1;
-
-		item->id = kv->key + strlen(LIVENESS_RECORD);
-		item->record =
-			arena_unpack(a, &oim__state__v1__liveness__descriptor,
-				     kv->value, kv->size);
-		if (!item->record)
-			return damaged(kv->key, err);
-		while (k < alive.n &&
-		       (order = strcmp(alive.kvs[k].key +
-					       strlen(LIVENESS_ALIVE),
-				       item->id)) < 0)
-			k++;
-		item->is_alive = k < alive.n && order == 0;
-	}
+	*n = c.n;
+	*items = arena_dup(a, found, c.n * sizeof(*found));
 	return 0;
 }
 
@@ -235,12 +276,12 @@ const char *liveness_state(const struct liveness_item *item)
 {
 	if (!item)
 		return "static";
-	return item->is_alive && !item->record->lost ? "ready" : "lost";
+	return item->is_alive && !item->record.lost ? "ready" : "lost";
 }
 
 const char *liveness_problem(const struct liveness_item *item, struct arena *a)
 {
-	const Oim__State__V1__Liveness *r = item ? item->record : NULL;
+	const Oim__State__V1__Liveness *r = item ? &item->record : NULL;
 
 	/* As long as it goes on, each registers within that time. */
 	if (!r || !r->contested || r->lost ||

@@ -66,7 +66,7 @@ int64_t liveness_seen(const Oim__State__V1__Liveness *record);
 
 struct liveness_item {
 	const char *id;
-	const Oim__State__V1__Liveness *record;
+	Oim__State__V1__Liveness record; /* without former */
 	bool is_alive;
 };
 

@@ -179,11 +179,11 @@ static int scan(struct liveness_watch *w, struct err *err)
 		return -1;
 	lost_begin(w->lost);
 	for (size_t i = 0; i < n; i++)
-		look_at(w, items[i].id, items[i].record);
+		look_at(w, items[i].id, &items[i].record);
 	lost_end(w->lost);
 	w->is_settled = true;
 	for (size_t i = 0; i < n; i++)
-		if (!items[i].is_alive && !items[i].record->lost &&
+		if (!items[i].is_alive && !items[i].record.lost &&
 		    liveness_mark_lost(w->store, items[i].id, err) == -1)
 			return -1;
 	return 0;

@@ -97,6 +97,7 @@ struct registry_change {
 	int64_t seconds; /* ttl; 0: static */
 	struct store_txn txn;
 	struct store_op ops[3];
+	struct store_compare no_record;
 };
 
 /*

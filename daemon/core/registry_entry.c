@@ -14,7 +14,7 @@
 /* How often a write is tried while others write the same. */
 #define ATTEMPTS 8
 
-enum { ENTRY, ALIVE, RECORD }; /* of registry_change.ops */
+enum { ENTRY, RECORD, ALIVE }; /* of registry_change.ops */
 
 /* What the store has of a controller. */
 struct known {
@@ -23,48 +23,24 @@ struct known {
 	struct liveness live;
 };
 
-static int read_known(struct registry *r, struct registry_change *change,
-		      struct known *k)
-{
-	const char *key = arena_printf(change->arena,
-				       REGISTRY_PREFIX "%s" REGISTRY_ADDRESS,
-				       change->object);
-	Oim__State__V1__RegistryEntry *entry = NULL;
-	struct store_kv kv;
-	int rc = store_get(r->store, key, change->arena, &kv, &change->err);
-
-	*k = (struct known){0};
-	if (rc == -1)
-		return -1;
-	if (rc == 1) {
-		k->revision = kv.mod_revision;
-		entry = arena_unpack(
-			change->arena,
-			&oim__state__v1__registry_entry__descriptor, kv.value,
-			kv.size);
-		/* A damaged one is like none: it is written anew. */
-		k->address = entry ? entry->address : NULL;
-	}
-	return liveness_read(r->store, change->object, change->arena, &k->live,
-			     &change->err);
-}
-
 /* --- ops --- */
 
 static void set_key(struct registry_change *change, int i, const char *before,
 		    const char *behind)
 {
-	change->ops[i] = (struct store_op){
-		.key = arena_printf(change->arena, "%s%s%s", before,
-				    change->object, behind)};
+	size_t size = strlen(before) + strlen(change->object) + strlen(behind);
+	char *key = arena_alloc(change->arena, size + 1);
+
+	stpcpy(stpcpy(stpcpy(key, before), change->object), behind);
+	change->ops[i] = (struct store_op){.key = key};
 }
 
 /* Deletions of all three. */
 static void set_keys(struct registry_change *change)
 {
 	set_key(change, ENTRY, REGISTRY_PREFIX, REGISTRY_ADDRESS);
-	set_key(change, ALIVE, LIVENESS_ALIVE, "");
 	set_key(change, RECORD, LIVENESS_RECORD, "");
+	set_key(change, ALIVE, LIVENESS_ALIVE, "");
 }
 
 static void set_value(struct registry_change *change, int i,
@@ -88,17 +64,61 @@ static void set_entry(struct registry_change *change)
 	set_value(change, ENTRY, &entry.base, 0);
 }
 
+static int read_known(struct registry *r, struct registry_change *change,
+		      struct known *k)
+{
+	Oim__State__V1__RegistryEntry *entry = NULL;
+	struct store_kv kv;
+	int rc = store_get(r->store, change->ops[ENTRY].key, change->arena, &kv,
+			   &change->err);
+
+	*k = (struct known){0};
+	if (rc == -1)
+		return -1;
+	if (rc == 1) {
+		k->revision = kv.mod_revision;
+		entry = arena_unpack(
+			change->arena,
+			&oim__state__v1__registry_entry__descriptor, kv.value,
+			kv.size);
+		/* A damaged one is like none: it is written anew. */
+		k->address = entry ? entry->address : NULL;
+	}
+	return liveness_read(r->store, change->object, change->arena, &k->live,
+			     &change->err);
+}
+
 /* --- static entries, and none --- */
+
+static void on_stored(struct store_txn *txn);
+
+/* As many ops as that, if what n compares say is true. */
+static void submit(struct registry_change *change, size_t n_compares,
+		   size_t n_ops)
+{
+	change->no_record = (struct store_compare){change->ops[RECORD].key, 0};
+	change->txn = (struct store_txn){.compares = &change->no_record,
+					 .n_compares = n_compares,
+					 .ops = change->ops,
+					 .n_ops = n_ops,
+					 .done = on_stored,
+					 .arg = change};
+	store_submit(change->registry->store, &change->txn);
+}
 
 static void on_stored(struct store_txn *txn)
 {
 	struct registry_change *change = txn->arg;
 
+	/* It has got a time to live meanwhile. The last one counts. */
+	if (txn->result == STORE_REFUSED) {
+		submit(change, 0, 3);
+		return;
+	}
 	err_move(&change->err, &txn->err);
 	registry_finish(change);
 }
 
-/* What others write meanwhile is overwritten: the last one counts. */
 static void put_static(struct registry *r, struct registry_change *change)
 {
 	struct known k;
@@ -115,14 +135,12 @@ static void put_static(struct registry *r, struct registry_change *change)
 		change->done(change);
 		return;
 	}
-	set_keys(change);
 	if (*change->value)
 		set_entry(change);
-	change->txn = (struct store_txn){.ops = change->ops,
-					 .n_ops = 3,
-					 .done = on_stored,
-					 .arg = change};
-	store_submit(r->store, &change->txn);
+	if (k.live.record)
+		submit(change, 0, 3);
+	else
+		submit(change, 1, 1);
 }
 
 /* --- entries with a time to live --- */
@@ -189,7 +207,6 @@ static enum store_result put_alive(struct registry *r,
 		{NULL, k->live.revision},
 	};
 
-	set_keys(change);
 	compares[0].key = change->ops[ENTRY].key;
 	compares[1].key = change->ops[RECORD].key;
 	alive.instance = (char *)change->instance;
@@ -287,6 +304,7 @@ static void put_later(struct registry *r, struct registry_change *change)
 void registry_put_entry(struct registry *r, struct registry_change *change)
 {
 	change->registry = r;
+	set_keys(change);
 	if (!change->seconds)
 		put_static(r, change);
 	else if (change->work)

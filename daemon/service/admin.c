@@ -178,8 +178,8 @@ static void describe_liveness(Oim__Admin__V1__Controller *c,
 
 	c->state = (char *)liveness_state(item);
 	if (item) {
-		c->since = item->record->lost;
-		c->ttl = item->record->ttl;
+		c->since = item->record.lost;
+		c->ttl = item->record.ttl;
 	}
 	if (problem)
 		c->problem = (char *)problem;

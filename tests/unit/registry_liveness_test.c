@@ -364,14 +364,13 @@ static void test_who_does_not_say_who_it_is_is_no_problem(void **state)
 
 static void test_a_problem_ends_when_one_has_gone(void **state)
 {
-	Oim__State__V1__Liveness r = OIM__STATE__V1__LIVENESS__INIT;
-	const struct liveness_item old = {"k1", &r, true};
+	struct liveness_item old = {"k1", OIM__STATE__V1__LIVENESS__INIT, true};
 	struct fixture *f = *state;
 
-	r.ttl = 30;
-	r.contested = units_now() - 29 * UNITS_SECOND;
+	old.record.ttl = 30;
+	old.record.contested = units_now() - 29 * UNITS_SECOND;
 	assert_non_null(liveness_problem(&old, f->arena));
-	r.contested = units_now() - 31 * UNITS_SECOND;
+	old.record.contested = units_now() - 31 * UNITS_SECOND;
 	assert_null(liveness_problem(&old, f->arena));
 }
 
