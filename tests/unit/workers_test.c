@@ -136,6 +136,53 @@ static void test_a_job_that_a_thread_is_free_for_does_not_wait(void **state)
 	assert_int_equal(c.left, 5);
 }
 
+/* A job that notes who ran it. */
+struct diary {
+	struct job job;
+	struct crowd *crowd;
+	pthread_t thread;
+};
+
+static void note(void *arg)
+{
+	struct diary *d = arg;
+
+	d->thread = pthread_self();
+	pthread_mutex_lock(&d->crowd->mu);
+	d->crowd->left++;
+	pthread_cond_broadcast(&d->crowd->changed);
+	pthread_mutex_unlock(&d->crowd->mu);
+}
+
+static void test_jobs_one_by_one_do_not_go_round_all_threads(void **state)
+{
+	struct workers *w = workers_new(MAX_JOBS, MAX_JOBS);
+	pthread_t seen[MAX_JOBS];
+	struct crowd c;
+	int n = 0;
+
+	(void)state;
+	crowd_init(&c);
+	for (int i = 0; i < MAX_JOBS; i++)
+		assert_true(workers_add(w, &c.visitors[i].job));
+	await(&c, MAX_JOBS, 0);
+	allow(&c, MAX_JOBS);
+	await(&c, MAX_JOBS, MAX_JOBS);
+	for (int i = 0; i < 100; i++) {
+		struct diary d = {.job = {note, &d, NULL}, .crowd = &c};
+		int k = 0;
+
+		assert_true(workers_add(w, &d.job));
+		await(&c, MAX_JOBS, MAX_JOBS + i + 1);
+		while (k < n && !pthread_equal(seen[k], d.thread))
+			k++;
+		if (k == n)
+			seen[n++] = d.thread;
+	}
+	workers_free(w);
+	assert_in_range(n, 1, MAX_JOBS - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +193,8 @@ int main(void)
 			test_a_job_is_refused_when_as_many_wait_as_may),
 		cmocka_unit_test(
 			test_a_job_that_a_thread_is_free_for_does_not_wait),
+		cmocka_unit_test(
+			test_jobs_one_by_one_do_not_go_round_all_threads),
 	};
 
 	return cmocka_run_group_tests_name("workers", tests, NULL, NULL);
