@@ -146,6 +146,7 @@ def read_records(path):
         if kind == "controllers":
             entry = lib.fields(value)
             controllers[entry[1][0].decode()] = entry[2][0].decode()
+        if kind in ("controllers", "alive", "liveness"):
             continue
         record = Record(value)
         {"bdevs": bdevs, "mappings": mappings}[kind][record.name] = record

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,9 +26,9 @@ struct away_store {
 	struct store *disk;
 	pthread_mutex_t mu; /* for what follows */
 	pthread_cond_t changed;
-	bool is_held;   /* nobody gets an answer */
-	bool is_broken; /* the answer is an error */
-	unsigned asked; /* how often */
+	bool is_held;          /* nobody gets an answer */
+	atomic_bool is_broken; /* the answer is an error */
+	unsigned asked;        /* how often */
 };
 
 static inline void away_hold(struct away_store *s, bool is_held)
