@@ -62,6 +62,7 @@ struct daemon {
 	struct routes routes;
 	bool is_serving; /* rpc runs */
 	bool is_ill;
+	size_t n_lost; /* as systemd knows it */
 };
 
 /* --- parts --- */
@@ -340,6 +341,17 @@ static bool check_stores(struct daemon *d, struct err *trouble)
 	return cluster;
 }
 
+static void tell_systemd(struct daemon *d)
+{
+	size_t n_lost = liveness_watch_lost(d->liveness);
+
+	if (n_lost == d->n_lost)
+		return;
+	d->n_lost = n_lost;
+	notify("STATUS=%zu controllers here, %zu of the registry lost",
+	       d->controllers.n, n_lost);
+}
+
 int daemon_watch(struct daemon *d, struct err *err)
 {
 	CLEANUP(err_clear) struct err trouble = ERR_INIT;
@@ -351,6 +363,7 @@ int daemon_watch(struct daemon *d, struct err *err)
 		log_info("the store works again");
 	d->is_ill = is_ill;
 	err_clear(&trouble);
+	tell_systemd(d);
 	if (d->tls) /* on_certificates() tells */
 		tls_refresh(d->tls, false, &trouble);
 	return check_node(d, err);

@@ -237,6 +237,18 @@ class Systemd(Run):
         d.signal(signal.SIGTERM)
         self.assertEqual(self.told()["STOPPING"], "1")
 
+    def test_it_is_told_how_many_controllers_are_lost(self):
+        d = self.daemon(env={"NOTIFY_SOCKET": self.path("notify")})
+        self.assertEqual(self.told()["STATUS"], "0 controllers here")
+        self.channel(d).unary(
+            lib.REGISTRY + "RegisterController", lib.message("n1", "host:1"),
+            metadata=[("oim-ttl", "5")])
+        self.assertEqual(self.told()["STATUS"],
+                         "0 controllers here, 1 of the registry lost")
+        self.channel(d).register("n1", "")
+        self.assertEqual(self.told()["STATUS"],
+                         "0 controllers here, 0 of the registry lost")
+
     def test_lines_for_the_journal_have_a_priority_and_no_time(self):
         log, theirs = socket.socketpair()
         self.addCleanup(log.close)

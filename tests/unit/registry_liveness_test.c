@@ -420,29 +420,61 @@ static void *race(void *arg)
 	return NULL;
 }
 
+/* As if by another daemon of the registry. */
+static void start(struct racer *r, struct fixture *f, void *(*fn)(void *arg))
+{
+	r->own.r = registry_new(f->store.disk);
+	r->own.arena = arena_new();
+	assert_int_equal(pthread_create(&r->thread, NULL, fn, r), 0);
+}
+
+static void finish(struct racer *r)
+{
+	pthread_join(r->thread, NULL);
+	registry_free(r->own.r);
+	arena_free(r->own.arena);
+	err_clear(&r->own.err);
+}
+
 static void test_daemons_that_race_leave_one_whole_registration(void **state)
 {
 	struct fixture *f = *state;
-	struct racer racers[4] = {
-		{.instance = "a"}, {.instance = "b"}, {.instance = "c"}};
+	struct racer racers[4] = {{.instance = "a"},
+				  {.instance = "b"},
+				  {.instance = "c"},
+				  {.instance = "d"}};
 
-	racers[3].instance = "d";
-	for (int i = 0; i < 4; i++) {
-		racers[i].own.r = registry_new(f->store.disk);
-		racers[i].own.arena = arena_new();
-		assert_int_equal(pthread_create(&racers[i].thread, NULL, race,
-						&racers[i]),
-				 0);
-	}
-	for (int i = 0; i < 4; i++) {
-		pthread_join(racers[i].thread, NULL);
-		registry_free(racers[i].own.r);
-		arena_free(racers[i].own.arena);
-		err_clear(&racers[i].own.err);
-	}
+	for (int i = 0; i < 4; i++)
+		start(&racers[i], f, race);
+	for (int i = 0; i < 4; i++)
+		finish(&racers[i]);
 	assert_string_equal(find(f, "k1"), live(f).instance);
 	assert_int_equal(live(f).record->ttl, 30);
 	assert_non_null(problem(f));
+}
+
+static void *race_static(void *arg)
+{
+	struct racer *r = arg;
+
+	for (int i = 0; i < 200; i++)
+		must(&r->own, reg(&r->own, "k1", "static"));
+	return NULL;
+}
+
+static void test_of_static_and_alive_one_is_left_whole(void **state)
+{
+	struct fixture *f = *state;
+	struct racer racers[2] = {{.instance = "a"}};
+	bool is_static;
+
+	start(&racers[0], f, race);
+	start(&racers[1], f, race_static);
+	finish(&racers[0]);
+	finish(&racers[1]);
+	is_static = strcmp(find(f, "k1"), "static") == 0;
+	assert_int_equal(is_static, !live(f).record);
+	assert_int_equal(is_static, !has_key(f, "alive/k1"));
 }
 
 int main(void)
@@ -475,6 +507,7 @@ int main(void)
 		REGISTRY_TEST(test_a_write_that_fails_can_be_repeated),
 		REGISTRY_TEST(
 			test_daemons_that_race_leave_one_whole_registration),
+		REGISTRY_TEST(test_of_static_and_alive_one_is_left_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
