@@ -279,6 +279,14 @@ const char *liveness_state(const struct liveness_item *item)
 	return item->is_alive && !item->record.lost ? "ready" : "lost";
 }
 
+int64_t liveness_since(const struct liveness_item *item)
+{
+	if (!item || item->record.lost)
+		return item ? item->record.lost : 0;
+	/* Nobody has marked it yet. */
+	return item->is_alive ? 0 : units_now();
+}
+
 const char *liveness_problem(const struct liveness_item *item, struct arena *a)
 {
 	const Oim__State__V1__Liveness *r = item ? &item->record : NULL;

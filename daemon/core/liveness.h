@@ -81,6 +81,9 @@ const struct liveness_item *liveness_find(const struct liveness_item *items,
 /* "static", "ready" or "lost" (oim.admin.v1.Controller); NULL is static. */
 const char *liveness_state(const struct liveness_item *item);
 
+/* Of a lost one: since when, in nanoseconds since 1970; else 0. */
+int64_t liveness_since(const struct liveness_item *item);
+
 /* What is wrong with it while it is not lost, in the arena; NULL if nothing. */
 const char *liveness_problem(const struct liveness_item *item, struct arena *a);
 

@@ -177,10 +177,9 @@ static void describe_liveness(Oim__Admin__V1__Controller *c,
 	const char *problem = liveness_problem(item, a);
 
 	c->state = (char *)liveness_state(item);
-	if (item) {
-		c->since = item->record.lost;
+	c->since = liveness_since(item);
+	if (item)
 		c->ttl = item->record.ttl;
-	}
 	if (problem)
 		c->problem = (char *)problem;
 }

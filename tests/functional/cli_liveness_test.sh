@@ -34,8 +34,13 @@ test_case 'a controller that is registered by hand is static' '
 		.ttl == \"5\" and .since == null and .problem == \"\"" out
 '
 
+# lost N: as the status has it.
+lost() {
+	[ "$(oimctl status -o value=/lost)" = "$1" ]
+}
+
 test_case 'who has been killed is lost, and since when' '
-	wait_for 20 is n1 lost && oimctl list controllers -o json >out &&
+	wait_for 20 is n1 lost && wait_for 20 lost 1 && oimctl list controllers -o json >out &&
 	"$root/tests/schema_check" "$root/cli/schemas" out &&
 	jq -e ".items[] | select(.controllerId == \"n1\") |
 		.state == \"lost\" and (.since | startswith(\"20\"))" out &&
@@ -67,7 +72,7 @@ test_case 'the status counts who is lost' '
 '
 
 test_case 'who comes back is ready' '
-	start_node node1 n1 && wait_for 20 is n1 ready &&
+	start_node node1 n1 && wait_for 20 is n1 ready && wait_for 20 lost 0 &&
 	oimctl status >out && grep -q "^registry of 3 controllers$" out &&
 	oimctl status -o json >out && jq -e ".lost == \"0\"" out
 '

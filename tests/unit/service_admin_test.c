@@ -190,6 +190,9 @@ static void test_the_list_tells_who_is_alive(void **state)
 	reg(f, "b", "x", "30", "1");
 	reg(f, "c", "x", "1", "1");
 	end_lease(f, "c");
+	r = controllers(f); /* nobody has marked it yet */
+	assert_string_equal(r->controllers[2]->state, "lost");
+	assert_in_range(r->controllers[2]->since, before, units_now());
 	assert_int_equal(liveness_mark_lost(f->stores.node, "c", &f->err), 0);
 	r = controllers(f);
 	assert_int_equal(r->n_controllers, 5);
