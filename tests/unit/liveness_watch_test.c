@@ -153,6 +153,7 @@ static void test_a_watch_that_is_gone_is_begun_anew(void **state)
 	alive(f, "k2");
 	end_lease(f, "k1");
 	f->store.is_mute = true;
+	f->store.writes = 0;
 	w = start(&f->store.store);
 	/* it has watched, and has looked at what there is */
 	while (!f->store.writes)
