@@ -29,11 +29,17 @@ static grpc_arg int_arg(const char *key, int value)
 			  .value.integer = value};
 }
 
-static int backoff_ms(const struct client *c)
+/* In milliseconds, at least some; 0 is otherwise. */
+static int to_ms(int64_t ns, int64_t otherwise, int least)
 {
-	int64_t ms = (c->backoff ? c->backoff : UNITS_SECOND) / 1000000;
+	int64_t ms = (ns ? ns : otherwise) / 1000000;
 
-	return ms < 100 ? 100 : ms > INT_MAX ? INT_MAX : (int)ms;
+	return ms < least ? least : ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+static int to_bytes(size_t size)
+{
+	return !size ? REPLY_MAX : size > INT_MAX ? INT_MAX : (int)size;
 }
 
 static grpc_channel_credentials *credentials_new(const struct client *c)
@@ -44,13 +50,25 @@ static grpc_channel_credentials *credentials_new(const struct client *c)
 
 static struct channel *channel_new(struct client *c)
 {
+	const struct client_config *config = &c->config;
 	grpc_arg args[] = {
 		int_arg(GRPC_ARG_ENABLE_RETRIES, 0),
 		int_arg(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
 		int_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
 		int_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100),
-		int_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, backoff_ms(c)),
-		int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, REPLY_MAX),
+		int_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
+			to_ms(config->backoff, UNITS_SECOND, 100)),
+		int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS,
+			to_ms(config->connect, 20 * UNITS_SECOND, 100)),
+		int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
+			to_bytes(config->reply_max)),
+		int_arg(GRPC_ARG_KEEPALIVE_TIME_MS,
+			to_ms(config->keepalive, INT64_MAX, 1)),
+		int_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+			to_ms(config->keepalive_timeout, 20 * UNITS_SECOND, 1)),
+		/* As many as it takes; 2 is what core has. */
+		int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA,
+			config->keepalive ? 0 : 2),
 	};
 	grpc_channel_args all = {.num_args = sizeof(args) / sizeof(*args),
 				 .args = args};
@@ -117,9 +135,10 @@ struct client *client_new(const struct client_config *config, struct err *err)
 	c = mem_zalloc(1, sizeof(*c));
 	c->address = address;
 	c->name = address_format(&address);
-	c->backoff = config->backoff;
+	c->config = *config;
+	c->config.address = c->config.tls_name = NULL;
+	c->config.tls = NULL;
 	if (config->tls && address.kind == ADDRESS_TCP) {
-		assert(config->tls_name);
 		c->tls = tls_ref(config->tls);
 		c->tls_name = mem_strdup(config->tls_name);
 	}
@@ -198,10 +217,14 @@ static void *call_once(struct client *c, const struct client_call *what,
 	struct exchange x;
 	void *reply;
 
+	if (what->unsent)
+		*what->unsent = true;
 	if (exchange_init(&x, c, what, err) < 0)
 		return NULL;
 	reply = unary(&x, request, a, err);
 	*stale = x.stale;
+	if (what->unsent)
+		*what->unsent = x.unsent;
 	exchange_clear(&x);
 	return reply;
 }

@@ -26,8 +26,17 @@ struct client_stream;
 struct client_config {
 	const char *address; /* as address_parse_server() takes it */
 	struct tls *tls; /* for TCP; NULL: plaintext. Not for Unix sockets */
-	const char *tls_name; /* who the server must be; needed with tls */
-	int64_t backoff;      /* most between attempts to connect, ns; 0: 1 s */
+	/* Who the server must be, one of its identities (tls.h). NULL: whoever
+	 * the host of the address is, a name or an IP, by the usual rules;
+	 * revocation is not looked at then. */
+	const char *tls_name;
+	int64_t backoff; /* most between attempts to connect, ns; 0: 1 s */
+	int64_t connect; /* most that an attempt takes, ns; 0: 20 s */
+	/* Ping a server that is silent while calls wait for it, and give the
+	 * connection up without an answer; ns; 0: never. */
+	int64_t keepalive;
+	int64_t keepalive_timeout; /* 0: 20 s */
+	size_t reply_max;          /* bytes of a message; 0: 64 MiB */
 };
 
 /* INVALID_ARGUMENT if the address is bad. Does not connect yet. */
@@ -53,6 +62,9 @@ struct client_call {
 	const struct client_md *md;
 	size_t n_md;
 	int64_t deadline; /* of CLOCK_MONOTONIC, ns; 0: none */
+	/* If not NULL: where client_unary() says of a call that failed whether
+	 * it never was on a connection, so that the server has not seen it. */
+	bool *unsent;
 };
 
 /*
@@ -82,6 +94,9 @@ int client_stream_send(struct client_stream *s,
 int client_stream_close_send(struct client_stream *s);
 int client_stream_receive(struct client_stream *s, struct arena *a,
 			  void **reply, struct err *err);
+
+/* Cancels the call: who sends or receives is told so. Any thread. */
+void client_stream_cancel(struct client_stream *s);
 
 /* Cancels the call if it has not ended, and frees it. NULL is fine. */
 void client_stream_free(struct client_stream *s);

@@ -170,6 +170,6 @@ int exchange_result(struct exchange *x, struct err *err)
 {
 	if (x->outcome.code == GRPC_STATUS_OK)
 		return 0;
-	return is_unconnected(&x->outcome) ? explain_unconnected(x, err)
-					   : explain_answer(x, err);
+	x->unsent = is_unconnected(&x->outcome);
+	return x->unsent ? explain_unconnected(x, err) : explain_answer(x, err);
 }

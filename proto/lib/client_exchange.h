@@ -28,8 +28,8 @@ struct client {
 	struct address address;
 	char *name; /* of the server, as it is printed */
 	struct tls *tls;
-	char *tls_name;
-	int64_t backoff;
+	char *tls_name;              /* NULL: the host of the address */
+	struct client_config config; /* its numbers; the rest is copied above */
 
 	pthread_mutex_t lock; /* guards what follows */
 	struct channel *channel;
@@ -67,7 +67,8 @@ struct exchange {
 	size_t n_md;
 	grpc_metadata_array headers; /* of the reply */
 	struct outcome outcome;
-	bool stale; /* see exchange_result() */
+	bool unsent; /* it failed and never was on a connection */
+	bool stale;  /* see exchange_result() */
 };
 
 /*

@@ -100,11 +100,16 @@ int client_stream_receive(struct client_stream *s, struct arena *a,
 	return *reply ? 1 : -1;
 }
 
+void client_stream_cancel(struct client_stream *s)
+{
+	grpc_call_cancel(s->call.core, NULL);
+}
+
 void client_stream_free(struct client_stream *s)
 {
 	if (!s)
 		return;
-	grpc_call_cancel(s->call.core, NULL);
+	client_stream_cancel(s);
 	wait_for_end(s);
 	exchange_clear(&s->call);
 	free(s);

@@ -174,7 +174,7 @@ static int diagnose_tcp(const struct address *a, struct tls *tls,
 	fd = connect_any(list, until, err);
 	if (fd == -1)
 		return -1;
-	return tls ? diagnose_tls(fd, tls, tls_name, until, err)
+	return tls ? diagnose_tls(fd, tls, tls_name, a->host, until, err)
 		   : diagnose_plaintext(fd, until, err);
 }
 

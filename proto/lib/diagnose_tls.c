@@ -14,6 +14,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include "proto/lib/cleanup.h"
 #include "proto/lib/tls_identity.h"
@@ -28,7 +29,9 @@ struct probe {
 	int fd;
 	int64_t until;
 	bool timed_out;
-	int alert; /* that came from the server, or -1 */
+	int alert;            /* that came from the server, or -1 */
+	const char *tls_name; /* who must be there; NULL: the host */
+	const char *host;
 };
 
 static void probe_init(struct probe *p, SSL_CTX *ctx, int fd, int64_t until)
@@ -204,6 +207,10 @@ static int explain_refusal(const struct probe *p, const X509 *own,
 {
 	CLEANUP(cleanup_free) char *date = NULL;
 
+	if (!own)
+		return unavailable(
+			err,
+			"the server demands a certificate, and we have none");
 	if (has_expired(own)) {
 		date = format_date(X509_get0_notAfter(own));
 		return err_set(
@@ -228,8 +235,17 @@ static bool has_http2(const SSL *ssl)
 	return size == 2 && memcmp(protocol, "h2", 2) == 0;
 }
 
+static int check_host(X509 *cert, const char *host, struct err *err)
+{
+	if (X509_check_ip_asc(cert, host, 0) == 1 ||
+	    X509_check_host(cert, host, 0, 0, NULL) == 1)
+		return 0;
+	return err_set(err, GRPC_STATUS_UNAVAILABLE,
+		       "the certificate of the server is not for \"%s\"", host);
+}
+
 static int check_server(struct probe *p, const struct tls_material *m,
-			const char *tls_name, struct err *err)
+			struct err *err)
 {
 	CLEANUP(cleanup_tls_identity) const struct tls_identity *peer = NULL;
 	X509 *cert = SSL_get0_peer_certificate(p->ssl);
@@ -239,8 +255,10 @@ static int check_server(struct probe *p, const struct tls_material *m,
 		return explain_no_tls(p, err);
 	if (result != X509_V_OK)
 		return explain_chain(result, cert, err);
+	if (!p->tls_name)
+		return check_host(cert, p->host, err);
 	peer = tls_identity_new(m, cert);
-	return tls_identity_check_server(peer, tls_name, err);
+	return tls_identity_check_server(peer, p->tls_name, err);
 }
 
 /*
@@ -249,11 +267,11 @@ static int check_server(struct probe *p, const struct tls_material *m,
  * has accepted ours.
  */
 static int try_handshake(struct probe *p, const struct tls_material *m,
-			 const char *tls_name, struct err *err)
+			 struct err *err)
 {
 	bool done = drive(p, SSL_connect);
 
-	if (check_server(p, m, tls_name, err) < 0)
+	if (check_server(p, m, err) < 0)
 		return -1;
 	if (done && !has_http2(p->ssl))
 		return unavailable(err, "the server speaks TLS, but not gRPC");
@@ -262,8 +280,8 @@ static int try_handshake(struct probe *p, const struct tls_material *m,
 	return explain_refusal(p, m->own, err);
 }
 
-int diagnose_tls(int fd, struct tls *tls, const char *tls_name, int64_t until,
-		 struct err *err)
+int diagnose_tls(int fd, struct tls *tls, const char *tls_name,
+		 const char *host, int64_t until, struct err *err)
 {
 	CLEANUP(cleanup_tls_material) struct tls_material *m = NULL;
 	unsigned generation;
@@ -272,7 +290,9 @@ int diagnose_tls(int fd, struct tls *tls, const char *tls_name, int64_t until,
 
 	m = tls_material_of(tls, &generation);
 	probe_init(&p, m->ctx, fd, until);
-	ret = try_handshake(&p, m, tls_name, err);
+	p.tls_name = tls_name;
+	p.host = host;
+	ret = try_handshake(&p, m, err);
 	probe_clear(&p);
 	return ret;
 }

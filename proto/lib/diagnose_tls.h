@@ -11,9 +11,10 @@
 #include "proto/lib/err.h"
 #include "proto/lib/tls.h"
 
-/* Whether a handshake with the material of tls would work. */
-int diagnose_tls(int fd, struct tls *tls, const char *tls_name, int64_t until,
-		 struct err *err);
+/* Whether a handshake with the material of tls would work. Without a tls_name
+ * the server must be that host. */
+int diagnose_tls(int fd, struct tls *tls, const char *tls_name,
+		 const char *host, int64_t until, struct err *err);
 
 /* Whether the server expects TLS where there was none. */
 int diagnose_plaintext(int fd, int64_t until, struct err *err);

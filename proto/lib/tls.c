@@ -5,6 +5,7 @@
 
 #include "proto/lib/tls.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -136,6 +137,7 @@ struct tls *tls_new(const struct tls_files *files, struct err *err)
 {
 	struct tls *t = mem_zalloc(1, sizeof(*t));
 
+	assert(!files->cert == !files->key);
 	t->refs = 1;
 	t->paths[TLS_CA] = mem_strdup(files->ca);
 	t->paths[TLS_CERT] = mem_strdup(files->cert);
@@ -197,7 +199,7 @@ int64_t tls_expiry(struct tls *t)
 	unsigned generation;
 
 	m = tls_material_of(t, &generation);
-	return tls_material_time(X509_get0_notAfter(m->own));
+	return m->own ? tls_material_time(X509_get0_notAfter(m->own)) : 0;
 }
 
 static struct tls_identity *find(struct tls *t, const char *pem, size_t size)

@@ -23,7 +23,8 @@ struct tls;
 
 struct tls_files {
 	const char *ca;   /* PEM: the authorities that are trusted */
-	const char *cert; /* PEM: own certificate, then the chain */
+	const char *cert; /* PEM: own certificate, then the chain; NULL, and
+			   * the key too: none, for clients only */
 	const char *key;  /* PEM */
 	const char *crl;  /* PEM: revocation lists; NULL if there is none */
 };
@@ -59,12 +60,13 @@ void tls_on_refresh(struct tls *t, void (*fn)(void *arg, const struct err *err),
 /* Grows with every set of material that is taken into use. */
 unsigned tls_generation(struct tls *t);
 
-/* When the own certificate ends, in seconds since 1970. */
+/* When the own certificate ends, in seconds since 1970; 0: there is none. */
 int64_t tls_expiry(struct tls *t);
 
 /*
  * For a client, with the material of now: demands that the server has a
- * certificate of the CA that is not revoked and carries peer_name.
+ * certificate of the CA that is not revoked and carries peer_name; if that is
+ * NULL, one for the host that is dialled, be it revoked or not.
  */
 grpc_channel_credentials *tls_channel_credentials(struct tls *t,
 						  const char *peer_name);

@@ -80,15 +80,15 @@ static grpc_tls_certificate_verifier *verifier_new(struct tls *t,
 	return grpc_tls_certificate_verifier_external_create(&v->external);
 }
 
-static grpc_tls_certificate_provider *provider_new(struct tls *t)
+static grpc_tls_certificate_provider *provider_new(const struct tls_material *m)
 {
-	CLEANUP(cleanup_tls_material) struct tls_material *m = NULL;
-	grpc_tls_identity_pairs *pairs = grpc_tls_identity_pairs_create();
-	unsigned generation;
+	grpc_tls_identity_pairs *pairs = NULL;
 
-	m = tls_material_of(t, &generation);
-	grpc_tls_identity_pairs_add_pair(pairs, m->pem[TLS_KEY],
-					 m->pem[TLS_CERT]);
+	if (m->own) {
+		pairs = grpc_tls_identity_pairs_create();
+		grpc_tls_identity_pairs_add_pair(pairs, m->pem[TLS_KEY],
+						 m->pem[TLS_CERT]);
+	}
 	return grpc_tls_certificate_provider_static_data_create(m->pem[TLS_CA],
 								pairs);
 }
@@ -97,20 +97,34 @@ static grpc_tls_certificate_provider *provider_new(struct tls *t)
  * Who the server is has nothing to do with the address that was dialled, so
  * core must not compare the two (check_call_host).
  */
+static void expect_peer(grpc_tls_credentials_options *o, struct tls *t,
+			const char *peer_name)
+{
+	grpc_tls_certificate_verifier *verifier = verifier_new(t, peer_name);
+
+	grpc_tls_credentials_options_set_certificate_verifier(o, verifier);
+	grpc_tls_credentials_options_set_check_call_host(o, 0);
+	grpc_tls_certificate_verifier_release(verifier);
+}
+
+/* Unless told otherwise, core compares the host that was dialled. */
 grpc_channel_credentials *tls_channel_credentials(struct tls *t,
 						  const char *peer_name)
 {
+	CLEANUP(cleanup_tls_material) struct tls_material *m = NULL;
 	grpc_tls_credentials_options *o = grpc_tls_credentials_options_create();
-	grpc_tls_certificate_provider *provider = provider_new(t);
-	grpc_tls_certificate_verifier *verifier = verifier_new(t, peer_name);
+	grpc_tls_certificate_provider *provider;
+	unsigned generation;
 
+	m = tls_material_of(t, &generation);
+	provider = provider_new(m);
 	grpc_tls_credentials_options_set_certificate_provider(o, provider);
 	grpc_tls_credentials_options_watch_root_certs(o);
-	grpc_tls_credentials_options_watch_identity_key_cert_pairs(o);
-	grpc_tls_credentials_options_set_certificate_verifier(o, verifier);
+	if (m->own)
+		grpc_tls_credentials_options_watch_identity_key_cert_pairs(o);
 	grpc_tls_credentials_options_set_verify_server_cert(o, 1);
-	grpc_tls_credentials_options_set_check_call_host(o, 0);
-	grpc_tls_certificate_verifier_release(verifier);
+	if (peer_name)
+		expect_peer(o, t, peer_name);
 	grpc_tls_certificate_provider_release(provider);
 	return grpc_tls_credentials_create(o);
 }

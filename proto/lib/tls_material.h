@@ -29,12 +29,13 @@ struct tls_material {
 	atomic_uint refs;
 	char *pem[TLS_FILES];      /* for gRPC core; the key is a secret */
 	STACK_OF(X509) * ca;       /* those that are trusted */
-	X509 *own;                 /* certificate */
+	X509 *own;                 /* certificate; NULL: none */
 	STACK_OF(X509_CRL) * crls; /* may be empty */
 	SSL_CTX *ctx;              /* with all of these, to try a handshake */
 };
 
-/* Reads and checks, see tls_new(). A path may be NULL for TLS_CRL only. */
+/* Reads and checks, see tls_new(). The paths of TLS_CRL, and
+ * of TLS_CERT and TLS_KEY, may be NULL. */
 struct tls_material *tls_material_read(char *const paths[TLS_FILES],
 				       struct err *err);
 void tls_material_unref(struct tls_material *m);

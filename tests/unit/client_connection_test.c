@@ -140,6 +140,101 @@ static void test_a_connection_that_breaks_is_not_called_refused(void **state)
 	assert_non_null(strstr(f->err.msg, "the connection broke"));
 }
 
+/* Calls, and whether the server can have seen it. */
+static bool is_unsent(struct fixture *f)
+{
+	bool unsent = false;
+	struct client_call what = {.method = "/t/Echo",
+				   .reply_type = TEXT_TYPE,
+				   .unsent = &unsent};
+	text m = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
+
+	assert_null(client_unary(f->client, &what, &m.base, f->arena, &f->err));
+	return unsent;
+}
+
+static void test_a_call_says_whether_it_was_never_sent(void **state)
+{
+	CLEANUP(cleanup_fd) int fd = -1;
+	struct fixture *f = *state;
+	char address[32];
+	pthread_t server;
+
+	connect_to(f, f->socket, NULL, NULL);
+	assert_true(is_unsent(f));
+	client_free(f->client);
+	err_clear(&f->err);
+
+	fd = listen_on_tcp(address);
+	assert_int_equal(pthread_create(&server, NULL, hang_up, &fd), 0);
+	connect_to(f, address, NULL, NULL);
+	assert_false(is_unsent(f));
+	pthread_join(server, NULL);
+}
+
+/* Says what a server says first, and then nothing until the other hangs up. */
+static void *fall_silent(void *arg)
+{
+	static const char settings[9] = {[3] = 4};
+	CLEANUP(cleanup_fd) int fd = accept(*(int *)arg, NULL, NULL);
+	char buf[4096];
+
+	assert_int_equal(send(fd, settings, sizeof(settings), 0),
+			 sizeof(settings));
+	while (recv(fd, buf, sizeof(buf), 0) > 0)
+		;
+	return NULL;
+}
+
+static void test_a_server_that_does_not_answer_pings_is_given_up(void **state)
+{
+	CLEANUP(cleanup_fd) int fd = -1;
+	struct fixture *f = *state;
+	int64_t start = units_monotonic();
+	char address[32];
+	struct client_config config = {.address = address,
+				       .keepalive = UNITS_SECOND / 10,
+				       .keepalive_timeout = UNITS_SECOND / 10};
+	pthread_t server;
+
+	fd = listen_on_tcp(address);
+	assert_int_equal(pthread_create(&server, NULL, fall_silent, &fd), 0);
+	f->client = client_new(&config, &f->err);
+	assert_false(is_unsent(f));
+	client_free(STEAL(f->client));
+	pthread_join(server, NULL);
+	assert_int_equal(f->err.code, GRPC_STATUS_UNAVAILABLE);
+	assert_true(units_monotonic() - start < 10 * UNITS_SECOND);
+}
+
+static void test_a_reply_has_at_most_what_the_client_takes(void **state)
+{
+	struct fixture *f = *state;
+	struct client_config config = {.address = f->socket, .reply_max = 100};
+	char big[200];
+
+	memset(big, 'x', sizeof(big));
+	big[sizeof(big) - 1] = '\0';
+	client_free(f->client);
+	f->client = client_new(&config, &f->err);
+	assert_answers(f);
+	assert_null(call(f, "/t/Echo", big));
+	assert_int_equal(f->err.code, GRPC_STATUS_RESOURCE_EXHAUSTED);
+}
+
+static void test_a_stream_that_is_cancelled_says_so_to_who_receives(
+	void **state)
+{
+	struct fixture *f = *state;
+	struct client_stream *s = open_stream(f, "/t/Chat");
+	void *reply;
+
+	client_stream_cancel(s);
+	assert_int_equal(client_stream_receive(s, f->arena, &reply, &f->err),
+			 -1);
+	assert_int_equal(f->err.code, GRPC_STATUS_CANCELLED);
+}
+
 /* --- TLS --- */
 
 static struct tls *load(const struct certs *ca, const struct certs *c,
@@ -209,6 +304,71 @@ static void test_a_server_with_another_name_is_refused(void **state)
 	assert_unconnected(f, f->echo.address,
 			   "the server is \"host.a\", \"controller.a\", "
 			   "expected \"controller.b\"");
+}
+
+static void test_a_server_may_be_known_by_its_host(void **state)
+{
+	struct fixture *f = *state;
+
+	certs_issue_for(&f->ca, "host", "host", "IP:127.0.0.1", -CERTS_DAY,
+			CERTS_DAY);
+	serve_tls(f, "host");
+	connect_tls(f, &f->ca, &f->ca, "user.admin", NULL);
+	assert_answers(f);
+}
+
+static void test_a_server_that_is_not_its_host_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	serve_tls(f, "controller.a");
+	connect_tls(f, &f->ca, &f->ca, "user.admin", NULL);
+	assert_unconnected(
+		f, f->echo.address,
+		"the certificate of the server is not for \"127.0.0.1\"");
+}
+
+/* A client that has no certificate. */
+static void connect_bare(struct fixture *f)
+{
+	CLEANUP(cleanup_free) char *ca = certs_path(&f->ca, "ca.crt");
+	struct tls *t = tls_new(&(struct tls_files){.ca = ca}, &f->err);
+
+	assert_non_null(t);
+	assert_int_equal(tls_expiry(t), 0);
+	connect_to(f, f->echo.address, t, "controller.a");
+	tls_unref(t);
+}
+
+static void test_a_client_needs_no_certificate_if_the_server_does_not(
+	void **state)
+{
+	struct fixture *f = *state;
+	CLEANUP(cleanup_free)
+	char *cert = certs_read(&f->ca, "controller.a.crt");
+	CLEANUP(cleanup_free)
+	char *key = certs_read(&f->ca, "controller.a.key");
+	grpc_ssl_pem_key_cert_pair pair = {key, cert};
+
+	grpc_init();
+	echo_start(&f->echo, "127.0.0.1:0", methods,
+		   grpc_ssl_server_credentials_create_ex(
+			   NULL, &pair, 1,
+			   GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE, NULL));
+	grpc_shutdown();
+	connect_bare(f);
+	assert_answers(f);
+}
+
+static void test_a_client_without_a_certificate_is_told_so(void **state)
+{
+	struct fixture *f = *state;
+
+	serve_tls(f, "controller.a");
+	connect_bare(f);
+	assert_unconnected(
+		f, f->echo.address,
+		"the server demands a certificate, and we have none");
 }
 
 static void test_a_server_of_another_ca_is_refused(void **state)
@@ -397,7 +557,15 @@ int main(void)
 		ALONE(test_a_host_that_does_not_exist_is_named),
 		ALONE(test_a_server_that_is_silent_is_not_a_connection),
 		ALONE(test_a_connection_that_breaks_is_not_called_refused),
+		ALONE(test_a_call_says_whether_it_was_never_sent),
+		ALONE(test_a_server_that_does_not_answer_pings_is_given_up),
+		UNIX(test_a_reply_has_at_most_what_the_client_takes),
+		UNIX(test_a_stream_that_is_cancelled_says_so_to_who_receives),
 		TLS(test_mutual_tls_works_by_any_name_of_the_server),
+		TLS(test_a_server_may_be_known_by_its_host),
+		TLS(test_a_server_that_is_not_its_host_is_refused),
+		TLS(test_a_client_needs_no_certificate_if_the_server_does_not),
+		TLS(test_a_client_without_a_certificate_is_told_so),
 		TLS(test_a_server_with_another_name_is_refused),
 		TLS(test_a_server_of_another_ca_is_refused),
 		TLS(test_a_server_whose_certificate_has_expired_is_refused),
