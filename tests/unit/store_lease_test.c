@@ -314,7 +314,9 @@ static void test_opening_again_never_makes_a_lease_shorter(void **state)
 
 	assert_ended(&t->right_told.records[0], "opened",
 		     engine->restarts_leases ? t->opened_at : t->granted_at);
-	assert_int_equal(t->opened_was_there, engine->restarts_leases);
+	/* How soon after its time it ends is not promised. */
+	if (engine->restarts_leases)
+		assert_true(t->opened_was_there);
 }
 
 int main(void)
