@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/config_etcd.h"
 #include "proto/lib/address.h"
 #include "proto/lib/cleanup.h"
 #include "proto/lib/id.h"
@@ -25,8 +26,15 @@ static const struct conf_key known[] = {
 	{"daemon", "run-dir", 0, "where the default socket is"},
 	{"daemon", "state-dir", 0, "where what must survive is kept"},
 	{"daemon", "drain", 0, "how long calls may finish at a stop"},
-	{"store", "engine", 0, "lmdb"},
+	{"store", "engine", 0, "lmdb or etcd"},
 	{"store", "path", 0, "directory of the store"},
+	{"store", "endpoints", CONF_LIST, "members of etcd: host:port"},
+	{"store", "prefix", 0, "of all keys in etcd"},
+	{"store", "ca", 0, "authorities that are trusted to know etcd"},
+	{"store", "cert", 0, "certificate to show to etcd"},
+	{"store", "key", 0, "private key of that certificate"},
+	{"store", "user", 0, "user of etcd"},
+	{"store", "password-file", 0, "file with the user's password"},
 	{"registry", "enabled", 0, "serve the registry"},
 	{"controller", "enabled", 0, "have a controller by default"},
 	{"controller", "plane", 0, "kernel or null"},
@@ -208,11 +216,8 @@ static int read_daemon(struct config *c, struct err *err)
 
 static int read_store(struct config *c, struct err *err)
 {
-	const char *engine = get(c, "store", "engine", "lmdb");
-
-	if (strcmp(engine, "lmdb") != 0)
-		return bad_value(c, "store", NULL, "engine",
-				 "the only engine is lmdb", err);
+	if (config_read_etcd(c, err) == -1)
+		return -1;
 	c->store_path = get(c, "store", "path", NULL);
 	if (!c->store_path) {
 		c->state_dir = get(c, "daemon", "state-dir", NULL);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "daemon/log.h"
+#include "daemon/store/store.h"
 #include "proto/lib/conf.h"
 #include "proto/lib/err.h"
 #include "proto/lib/tls.h"
@@ -34,7 +35,9 @@ struct config {
 	const char *state_dir; /* likewise */
 	int64_t drain;         /* ns */
 
-	const char *store_path;
+	const char *store_path; /* of the node's state, whatever the engine */
+	bool has_etcd;          /* which has the cluster's state */
+	struct store_etcd_config etcd;
 	bool registry;
 	struct tls_files tls; /* ca NULL: no TLS */
 

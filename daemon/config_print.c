@@ -59,6 +59,20 @@ static void print_controller(const struct config *c,
 			     "malloc-limit", k->malloc_limit);
 }
 
+static void print_etcd(const struct config *c)
+{
+	const struct store_etcd_config *e = &c->etcd;
+
+	for (const char *const *a = e->endpoints; *a; a++)
+		print_value(c, "store", NULL, "endpoints", *a);
+	print_value(c, "store", NULL, "prefix", e->prefix);
+	print_value(c, "store", NULL, "ca", e->tls.ca);
+	print_value(c, "store", NULL, "cert", e->tls.cert);
+	print_value(c, "store", NULL, "key", e->tls.key);
+	print_value(c, "store", NULL, "user", e->user);
+	print_value(c, "store", NULL, "password-file", e->password_file);
+}
+
 void config_print(const struct config *c)
 {
 	printf("[daemon]\n");
@@ -69,8 +83,10 @@ void config_print(const struct config *c)
 	print_value(c, "daemon", NULL, "state-dir", c->state_dir);
 	print_duration(c, "daemon", NULL, "drain", c->drain);
 	printf("\n[store]\n");
-	print_value(c, "store", NULL, "engine", "lmdb");
+	print_value(c, "store", NULL, "engine", c->has_etcd ? "etcd" : "lmdb");
 	print_value(c, "store", NULL, "path", c->store_path);
+	if (c->has_etcd)
+		print_etcd(c);
 	printf("\n[registry]\n");
 	print_bool(c, "registry", "enabled", c->registry);
 	printf("\n[tls]\n");

@@ -105,7 +105,17 @@ static int open_store(struct daemon *d, struct err *err)
 	if (!d->stores.node)
 		return -1;
 	d->stores.cluster = d->stores.node;
-	if (config->registry) {
+	if (config->has_etcd)
+		d->stores.cluster = store_etcd_open(&config->etcd, err);
+	if (!d->stores.cluster)
+		return err_wrap(err, "store");
+	return 0;
+}
+
+/* The registry, and who looks after the store that it is in. */
+static int open_registry(struct daemon *d, struct err *err)
+{
+	if (d->config->registry) {
 		d->registry = registry_new(d->stores.cluster);
 		d->liveness = liveness_watch_start(d->stores.cluster, err);
 		if (!d->liveness)
@@ -275,8 +285,9 @@ struct daemon *daemon_start(const struct config *config, struct err *err)
 
 	d->config = config;
 	if (open_tls(d, err) == -1 || open_store(d, err) == -1 ||
-	    open_controllers(d, err) == -1 || open_rpc(d, err) == -1 ||
-	    start_announces(d, err) == -1 || start_rpc(d, err) == -1) {
+	    open_registry(d, err) == -1 || open_controllers(d, err) == -1 ||
+	    open_rpc(d, err) == -1 || start_announces(d, err) == -1 ||
+	    start_rpc(d, err) == -1) {
 		daemon_stop(d);
 		return NULL;
 	}
@@ -303,6 +314,8 @@ void daemon_stop(struct daemon *d)
 	probe_stop(d->probe);
 	liveness_watch_stop(d->liveness);
 	registry_free(d->registry);
+	if (d->stores.cluster != d->stores.node)
+		store_close(d->stores.cluster);
 	store_close(d->stores.node);
 	tls_unref(d->tls);
 	for (char **b = d->bound; b && *b; b++)

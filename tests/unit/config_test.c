@@ -212,6 +212,88 @@ static void test_a_controller_has_what_is_set_for_it_or_else_for_all(
 	assert_int_equal(c->controllers[1].malloc_limit, 2 << 20);
 }
 
+/* --- etcd --- */
+
+#define ETCD "store.engine=etcd", "store.endpoints=a:1"
+
+static void test_etcd_needs_only_to_know_where_it_is(void **state)
+{
+	CLEANUP(cleanup_config)
+	struct config *c = must_set(SET(ETCD, "store.endpoints=b:2"));
+	CLEANUP(cleanup_config) struct config *none = must_set(NO_SET);
+
+	(void)state;
+	assert_false(none->has_etcd);
+	assert_true(c->has_etcd);
+	assert_string_equal(c->etcd.endpoints[0], "a:1");
+	assert_string_equal(c->etcd.endpoints[1], "b:2");
+	assert_null(c->etcd.endpoints[2]);
+	assert_string_equal(c->etcd.prefix, "oim/");
+	assert_null(c->etcd.tls.ca);
+	assert_null(c->etcd.tls.cert);
+	assert_null(c->etcd.user);
+	assert_non_null(c->store_path); /* of the node's state */
+}
+
+static void test_etcd_may_have_tls_a_user_and_a_prefix(void **state)
+{
+	CLEANUP(cleanup_config)
+	struct config *c = must_set(SET(ETCD, "store.prefix=site/oim/",
+					"store.ca=/ca", "store.cert=/cert",
+					"store.key=/key", "store.user=oim",
+					"store.password-file=/password"));
+
+	(void)state;
+	assert_string_equal(c->etcd.prefix, "site/oim/");
+	assert_string_equal(c->etcd.tls.ca, "/ca");
+	assert_string_equal(c->etcd.tls.cert, "/cert");
+	assert_string_equal(c->etcd.tls.key, "/key");
+	assert_string_equal(c->etcd.user, "oim");
+	assert_string_equal(c->etcd.password_file, "/password");
+}
+
+static void test_what_etcd_lacks_is_named(void **state)
+{
+	(void)state;
+	assert_refused(SET("store.engine=etcd"), "store.endpoints is missing");
+	assert_refused(SET(ETCD, "store.ca=/a", "store.cert=/a"),
+		       "store.key is missing");
+	assert_refused(SET(ETCD, "store.ca=/a", "store.key=/a"),
+		       "store.cert is missing");
+	assert_refused(SET(ETCD, "store.cert=/a", "store.key=/a"),
+		       "store.ca is missing");
+	assert_refused(SET(ETCD, "store.user=a"),
+		       "store.password-file is missing");
+	assert_refused(SET(ETCD, "store.password-file=/a"),
+		       "store.user is missing");
+}
+
+static void test_what_etcd_cannot_take_is_named(void **state)
+{
+	(void)state;
+	assert_refused(SET(ETCD, "store.endpoints=http://b:2"),
+		       "store.endpoints");
+	assert_refused(SET(ETCD, "store.prefix=oim"), "store.prefix = oim");
+	assert_refused(SET("store.engine=redis"), "lmdb or etcd");
+}
+
+static void test_what_is_for_etcd_is_refused_without_it(void **state)
+{
+	static const char *const settings[] = {
+		"store.endpoints=a:1",    "store.prefix=a/", "store.ca=/a",
+		"store.cert=/a",          "store.key=/a",    "store.user=a",
+		"store.password-file=/a",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
+		CLEANUP(cleanup_free) char *key = mem_strdup(settings[i]);
+
+		*strchr(key, '=') = '\0';
+		assert_refused(SET(settings[i]), key);
+	}
+}
+
 static void test_an_id_that_cannot_be_one_is_refused(void **state)
 {
 	CLEANUP(cleanup_free)
@@ -352,6 +434,10 @@ static void test_what_is_printed_can_be_read_again(void **state)
 		"controller.k1.interval=1m30s",
 		"controller.host.n1.memory-dir=/m x",
 		"controller.a b.address=foo://bar"));
+	assert_printed_is_the_same(
+		SET(ETCD, "store.endpoints=b:2", "store.path=/p",
+		    "store.prefix=a/", "store.ca=/a", "store.cert=/b",
+		    "store.key=/c", "store.user=d", "store.password-file=/e"));
 }
 
 static void test_what_is_printed_says_where_it_comes_from(void **state)
@@ -389,6 +475,11 @@ int main(void)
 		CONFIG_TEST(test_controllers_come_in_the_order_of_their_ids),
 		CONFIG_TEST(
 			test_a_controller_has_what_is_set_for_it_or_else_for_all),
+		CONFIG_TEST(test_etcd_needs_only_to_know_where_it_is),
+		CONFIG_TEST(test_etcd_may_have_tls_a_user_and_a_prefix),
+		CONFIG_TEST(test_what_etcd_lacks_is_named),
+		CONFIG_TEST(test_what_etcd_cannot_take_is_named),
+		CONFIG_TEST(test_what_is_for_etcd_is_refused_without_it),
 		CONFIG_TEST(test_an_id_that_cannot_be_one_is_refused),
 		CONFIG_TEST(test_a_setting_beats_a_drop_in_and_that_the_file),
 		CONFIG_TEST(test_a_file_that_is_named_must_be_there),

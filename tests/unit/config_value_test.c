@@ -97,7 +97,7 @@ static void test_a_bad_value_is_refused_with_its_key_and_origin(void **state)
 		{"daemon.drain=10", "--set: daemon.drain"},
 		{"daemon.drain=-1s", "--set: daemon.drain"},
 		{"daemon.drain=366d", "must be from 0s to 365d"},
-		{"store.engine=etcd", "--set: store.engine = etcd: the only"},
+		{"store.engine=redis", "--set: store.engine = redis: must be"},
 		{"registry.enabled=2", "--set: registry.enabled"},
 		{"controller.enabled=perhaps", "--set: controller.enabled"},
 		{"controller.k.interval=never", "--set: controller.k.interval"},
