@@ -73,7 +73,7 @@ static int open_all(struct etcd *s, const struct store_etcd_config *config,
 		if (!s->tls)
 			return -1;
 	}
-	if (etcd_auth_check(s, err) < 0)
+	if (etcd_auth_check(s, err) < 0 || etcd_fence_init(s, err) < 0)
 		return -1;
 	return add_endpoints(s, config->endpoints, err);
 }
@@ -88,6 +88,8 @@ static void close_store(struct store *base)
 	s->is_closing = true;
 	pthread_mutex_unlock(&s->lock);
 	etcd_pool_free(s->pool);
+	etcd_fence_clear(s);
+	free(s->fence_key.data);
 	for (size_t i = 0; i < s->n_endpoints; i++) {
 		client_free(s->endpoints[i].client);
 		free(s->endpoints[i].name);
@@ -101,6 +103,7 @@ static void close_store(struct store *base)
 	pthread_cond_destroy(&s->kick);
 	pthread_mutex_destroy(&s->watching);
 	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->settling);
 	pthread_mutex_destroy(&s->authenticating);
 	mem_free_secret(s->token);
 	free(s->password_file);
@@ -233,6 +236,7 @@ struct store *store_etcd_open(const struct store_etcd_config *config,
 	s->password_file = mem_strdup(config->password_file);
 	s->pool = etcd_pool_new(etcd_run, s);
 	pthread_mutex_init(&s->authenticating, NULL);
+	pthread_mutex_init(&s->settling, NULL);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->watching, NULL);
 	pthread_cond_init(&s->kick, NULL);

@@ -9,8 +9,8 @@
  * endpoint is in use, by all; when an attempt fails there, it is the next one's
  * turn. What an attempt has done is not always known: see etcd_judge().
  *
- * Locks: authenticating before lock; watching is taken alone. Nobody who was
- * given as a callback is called with one held.
+ * Locks: settling before authenticating before lock; watching is taken alone.
+ * Nobody who was given as a callback is called with one held.
  */
 
 #include <pthread.h>
@@ -60,6 +60,8 @@ struct etcd {
 	struct etcd_pool *pool; /* of transactions */
 
 	pthread_mutex_t authenticating; /* one at a time */
+	pthread_mutex_t settling;       /* likewise */
+	ProtobufCBinaryData fence_key;  /* etcd_txn.c */
 
 	pthread_mutex_t lock; /* guards what follows */
 	size_t current;       /* the endpoint in use */
@@ -67,6 +69,7 @@ struct etcd {
 	bool no_auth; /* etcd asks for no token */
 	uint64_t cluster_id;
 	int64_t revision; /* the highest seen */
+	int64_t fence;    /* its mod revision */
 	unsigned history; /* how often the cluster was found to be another */
 	struct etcd_id *ids;
 	bool is_closing; /* nothing is repeated any more */
@@ -175,6 +178,16 @@ int etcd_range(struct store *base, const char *prefix, const char *after,
 int etcd_each(struct store *base, const char *prefix,
 	      bool (*visit)(void *arg, const struct store_kv *kv), void *arg,
 	      struct err *err);
+
+/* --- fence (etcd_fence.c) --- */
+
+int etcd_fence_init(struct etcd *s, struct err *err);
+/* The mod revision that it has, as far as is known. */
+int64_t etcd_fence(struct etcd *s);
+/* It has been found to be that by who took it for was. */
+void etcd_set_fence(struct etcd *s, int64_t was, int64_t revision);
+/* Removes the key, if there is one and etcd is there. */
+void etcd_fence_clear(struct etcd *s);
 
 /* --- writing (etcd_pool.c, etcd_txn.c) --- */
 

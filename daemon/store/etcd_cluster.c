@@ -198,6 +198,10 @@ static void *attempt(struct attempts *t, struct err *err)
 		deadline = t->until;
 	t->at = etcd_current(t->s);
 	t->unsent = true;
+	if (deadline <= units_monotonic()) {
+		err_set(err, GRPC_STATUS_DEADLINE_EXCEEDED, "no time is left");
+		return NULL;
+	}
 	if (etcd_auth_metadata(t->s, t->at, deadline, t->a, t->md, &t->n_md,
 			       err) < 0)
 		return NULL;

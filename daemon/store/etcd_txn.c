@@ -1,12 +1,11 @@
 /*
- * Transactions, and what to do when it is not known whether one was carried
- * out.
+ * Transactions, and what to do when it is not known whether one was done.
  *
- * It is sent again, with more compares and a look at the keys if they are
- * false: beside those of the caller, that no key it writes has changed since it
- * was submitted. So it is never carried out twice, nor over what somebody else
- * has written meanwhile; and if all that it puts is there with one new
- * revision, and nothing that it deletes, it was carried out before.
+ * A member that is slow may carry out a request long after it was given up, and
+ * undo with it what was written since. So each transaction also compares a key
+ * of this store that nobody sees, the fence. When an outcome is not known the
+ * fence is put anew: from then on the request is done or never will be, and the
+ * keys, read along with that, say which.
  */
 
 #include "daemon/store/etcd.h"
@@ -20,35 +19,38 @@ struct run {
 	struct etcd *s;
 	struct store_txn *txn;
 	struct arena *a;
-	int64_t base; /* the revision when it was submitted, or an older one */
-	size_t n_guards; /* compares that were added for the repetition */
+	int64_t base;  /* the revision when it was submitted, or an older one */
+	int64_t fence; /* that it was sent with */
+	int64_t until;
 };
+
+/* What a round has come to: a result, or that it is to be sent again. */
+#define AGAIN 0
 
 /* --- requests --- */
 
-static Etcdserverpb__Compare *compare(struct run *r, const char *key,
-				      Etcdserverpb__Compare__CompareResult is,
+static Etcdserverpb__Compare *compare(struct run *r, ProtobufCBinaryData key,
 				      int64_t revision)
 {
 	Etcdserverpb__Compare *c =
 		arena_message(r->a, &etcdserverpb__compare__descriptor);
 
-	c->result = is;
 	c->target = ETCDSERVERPB__COMPARE__COMPARE_TARGET__MOD;
-	c->key = etcd_key(r->s, r->a, key);
+	c->key = key;
 	c->target_union_case = ETCDSERVERPB__COMPARE__TARGET_UNION_MOD_REVISION;
 	c->mod_revision = revision;
 	return c;
 }
 
-static Etcdserverpb__RequestOp *put(struct run *r, const struct store_op *op)
+static Etcdserverpb__RequestOp *put(struct run *r, ProtobufCBinaryData key,
+				    const struct store_op *op)
 {
 	Etcdserverpb__RequestOp *request =
 		arena_message(r->a, &etcdserverpb__request_op__descriptor);
 	Etcdserverpb__PutRequest *p =
 		arena_message(r->a, &etcdserverpb__put_request__descriptor);
 
-	p->key = etcd_key(r->s, r->a, op->key);
+	p->key = key;
 	p->value.data = (uint8_t *)(uintptr_t)op->value;
 	p->value.len = op->size;
 	p->lease = op->lease;
@@ -57,94 +59,84 @@ static Etcdserverpb__RequestOp *put(struct run *r, const struct store_op *op)
 	return request;
 }
 
-static Etcdserverpb__RequestOp *delete (struct run *r,
-					const struct store_op *op)
+static Etcdserverpb__RequestOp *del(struct run *r, ProtobufCBinaryData key)
 {
 	Etcdserverpb__RequestOp *request =
 		arena_message(r->a, &etcdserverpb__request_op__descriptor);
 	Etcdserverpb__DeleteRangeRequest *d = arena_message(
 		r->a, &etcdserverpb__delete_range_request__descriptor);
 
-	d->key = etcd_key(r->s, r->a, op->key);
+	d->key = key;
 	request->request_case =
 		ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_DELETE_RANGE;
 	request->request_delete_range = d;
 	return request;
 }
 
-static Etcdserverpb__RequestOp *look(struct run *r, const char *key)
+static Etcdserverpb__RequestOp *look(struct run *r, ProtobufCBinaryData key)
 {
 	Etcdserverpb__RequestOp *request =
 		arena_message(r->a, &etcdserverpb__request_op__descriptor);
 	Etcdserverpb__RangeRequest *range =
 		arena_message(r->a, &etcdserverpb__range_request__descriptor);
 
-	range->key = etcd_key(r->s, r->a, key);
+	range->key = key;
 	request->request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_RANGE;
 	request->request_range = range;
 	return request;
 }
 
-/* With room for so many compares beside those of the caller. */
-static Etcdserverpb__TxnRequest *request_new(struct run *r, size_t more)
+/* Whether there is room for the fence among the compares. */
+static bool is_fenced(const struct store_txn *txn)
+{
+	return txn->n_ops && txn->n_compares < STORE_MAX_OPS;
+}
+
+/* The look at the fence also makes etcd judge the compares by what the cluster
+ * has: without it a member would take what it has itself, be it old. */
+static Etcdserverpb__TxnRequest *request_new(struct run *r)
 {
 	const struct store_txn *txn = r->txn;
 	Etcdserverpb__TxnRequest *t =
 		arena_message(r->a, &etcdserverpb__txn_request__descriptor);
 
 	t->compare =
-		arena_zalloc(r->a, txn->n_compares + more, sizeof(*t->compare));
+		arena_zalloc(r->a, txn->n_compares + 1, sizeof(*t->compare));
 	for (size_t i = 0; i < txn->n_compares; i++)
 		t->compare[t->n_compare++] =
-			compare(r, txn->compares[i].key,
-				ETCDSERVERPB__COMPARE__COMPARE_RESULT__EQUAL,
+			compare(r, etcd_key(r->s, r->a, txn->compares[i].key),
 				txn->compares[i].mod_revision);
+	if (is_fenced(txn))
+		t->compare[t->n_compare++] =
+			compare(r, r->s->fence_key, r->fence);
 	t->success = arena_zalloc(r->a, txn->n_ops, sizeof(*t->success));
-	for (size_t i = 0; i < txn->n_ops; i++)
-		t->success[t->n_success++] = txn->ops[i].value
-						     ? put(r, &txn->ops[i])
-						     : delete (r, &txn->ops[i]);
-	t->failure = arena_zalloc(r->a, txn->n_ops + 1, sizeof(*t->failure));
-	return t;
-}
-
-/* What is sent first. Without a read or a write in it a member would judge the
- * compares by what it has itself, be it old. */
-static Etcdserverpb__TxnRequest *first_request(struct run *r)
-{
-	Etcdserverpb__TxnRequest *t = request_new(r, 0);
-
-	if (!t->n_success)
-		t->failure[t->n_failure++] = look(r, r->txn->compares[0].key);
-	return t;
-}
-
-static bool is_compared(const struct store_txn *txn, const char *key)
-{
-	for (size_t i = 0; i < txn->n_compares; i++)
-		if (strcmp(txn->compares[i].key, key) == 0)
-			return true;
-	return false;
-}
-
-/* What is sent again; NULL if it would have too many compares for etcd. */
-static Etcdserverpb__TxnRequest *repetition(struct run *r)
-{
-	const struct store_txn *txn = r->txn;
-	Etcdserverpb__TxnRequest *t = request_new(r, txn->n_ops);
-
 	for (size_t i = 0; i < txn->n_ops; i++) {
-		const char *key = txn->ops[i].key;
+		const struct store_op *op = &txn->ops[i];
+		ProtobufCBinaryData key = etcd_key(r->s, r->a, op->key);
 
-		t->failure[t->n_failure++] = look(r, key);
-		if (is_compared(txn, key))
-			continue;
-		t->compare[t->n_compare++] = compare(
-			r, key, ETCDSERVERPB__COMPARE__COMPARE_RESULT__LESS,
-			r->base + 1);
-		r->n_guards++;
+		t->success[t->n_success++] =
+			op->value ? put(r, key, op) : del(r, key);
 	}
-	return t->n_compare <= STORE_MAX_OPS ? t : NULL;
+	t->failure = arena_zalloc(r->a, 1, sizeof(*t->failure));
+	t->failure[t->n_failure++] = look(r, r->s->fence_key);
+	return t;
+}
+
+/* Reads all keys that are written; puts the fence too, if raise. */
+static Etcdserverpb__TxnRequest *settlement_new(struct run *r, bool raise)
+{
+	static const struct store_op empty = {.value = ""};
+	const struct store_txn *txn = r->txn;
+	Etcdserverpb__TxnRequest *t =
+		arena_message(r->a, &etcdserverpb__txn_request__descriptor);
+
+	t->success = arena_zalloc(r->a, txn->n_ops + 1, sizeof(*t->success));
+	for (size_t i = 0; i < txn->n_ops; i++)
+		t->success[t->n_success++] =
+			look(r, etcd_key(r->s, r->a, txn->ops[i].key));
+	if (raise)
+		t->success[t->n_success++] = put(r, r->s->fence_key, &empty);
+	return t;
 }
 
 /* --- replies --- */
@@ -181,15 +173,13 @@ static bool is_same(const Mvccpb__KeyValue *kv, const struct store_op *op)
 	       (!op->size || memcmp(kv->value.data, op->value, op->size) == 0);
 }
 
-/* The revision in which it was carried out, if that can be seen; else 0. */
+/* The revision in which it was done, if that can be seen; else 0. */
 static int64_t revision_of_ours(const struct run *r,
 				const Etcdserverpb__TxnResponse *reply)
 {
 	const struct store_txn *txn = r->txn;
 	int64_t revision = 0;
 
-	if (reply->n_responses != txn->n_ops)
-		return 0;
 	for (size_t i = 0; i < txn->n_ops; i++) {
 		const Mvccpb__KeyValue *kv = found(reply, i);
 
@@ -205,20 +195,29 @@ static int64_t revision_of_ours(const struct run *r,
 	return revision;
 }
 
-/* Whether one of the keys that it would have put is older than it. */
-static bool was_never_done(const struct run *r,
-			   const Etcdserverpb__TxnResponse *reply)
+/*
+ * What the keys that it would have written say of a transaction that is not
+ * there: with one that is older than it, it was not done; with none but newer
+ * ones somebody may have written over it.
+ */
+static bool can_be_sent_again(const struct run *r,
+			      const Etcdserverpb__TxnResponse *reply)
 {
-	for (size_t i = 0; i < r->txn->n_ops && i < reply->n_responses; i++) {
+	bool all_absent = true, has_puts = false;
+
+	for (size_t i = 0; i < r->txn->n_ops; i++) {
 		const Mvccpb__KeyValue *kv = found(reply, i);
 
-		if (r->txn->ops[i].value && kv && kv->mod_revision <= r->base)
+		if (kv && kv->mod_revision <= r->base)
 			return true;
+		all_absent &= !kv;
+		has_puts |= r->txn->ops[i].value != NULL;
 	}
-	return false;
+	/* Deletes under compares may have been done, by us or another. */
+	return all_absent && (has_puts || !r->txn->n_compares);
 }
 
-static enum store_result unknown(struct run *r, const char *why)
+static int unknown(struct run *r, const char *why)
 {
 	struct err *err = &r->txn->err;
 
@@ -229,36 +228,91 @@ static enum store_result unknown(struct run *r, const char *why)
 	return STORE_FAILED;
 }
 
-/* The compares of the repetition were false. */
-static enum store_result decide(struct run *r,
-				const Etcdserverpb__TxnResponse *reply)
-{
-	r->txn->revision = revision_of_ours(r, reply);
-	if (r->txn->revision)
-		return STORE_DONE;
-	if (!r->n_guards && was_never_done(r, reply))
-		return STORE_REFUSED;
-	return unknown(r, "etcd failed meanwhile, and the keys have changed "
-			  "since");
-}
+/* --- rounds --- */
 
-static enum store_result run(struct run *r)
+static const Etcdserverpb__TxnResponse *call_txn(
+	struct run *r, const Etcdserverpb__TxnRequest *request,
+	const Etcdserverpb__TxnRequest *again, bool is_write, bool *is_unsure)
 {
 	struct etcd_call call = {
 		.method = "/etcdserverpb.KV/Txn",
 		.reply_type = &etcdserverpb__txn_response__descriptor,
-		.is_write = r->txn->n_ops > 0,
+		.request = &request->base,
+		.again = again ? &again->base : NULL,
+		.is_write = is_write,
+		.until = r->until,
 	};
-	const Etcdserverpb__TxnRequest *again = repetition(r);
+	const Etcdserverpb__TxnResponse *reply =
+		etcd_call(r->s, &call, r->a, &r->txn->err);
+
+	*is_unsure = call.is_unsure;
+	return reply;
+}
+
+/* Makes sure that what was sent is done or never will be; the keys as they are
+ * then. Who waited while another did this needs only to look. */
+static const Etcdserverpb__TxnResponse *settle(struct run *r)
+{
+	const Etcdserverpb__TxnResponse *reply;
+	const Etcdserverpb__TxnRequest *t;
+	bool raise, unsure;
+
+	err_clear(&r->txn->err);
+	pthread_mutex_lock(&r->s->settling);
+	raise = etcd_fence(r->s) == r->fence;
+	t = settlement_new(r, raise);
+	reply = call_txn(r, t, t, raise, &unsure);
+	if (reply && raise && reply->header)
+		etcd_set_fence(r->s, r->fence, reply->header->revision);
+	pthread_mutex_unlock(&r->s->settling);
+	return reply;
+}
+
+/* After an outcome that is not known. */
+static int recover(struct run *r)
+{
 	const Etcdserverpb__TxnResponse *reply;
 
-	call.request = &first_request(r)->base;
-	call.again = again ? &again->base : NULL;
-	reply = etcd_call(r->s, &call, r->a, &r->txn->err);
+	if (!is_fenced(r->txn) || r->txn->n_ops == STORE_MAX_OPS)
+		return unknown(r, NULL);
+	reply = settle(r);
 	if (!reply)
-		return call.is_unsure ? unknown(r, NULL) : STORE_FAILED;
+		return unknown(r, NULL);
+	if (reply->n_responses < r->txn->n_ops)
+		return unknown(r, "etcd's answer is incomplete");
+	r->txn->revision = revision_of_ours(r, reply);
+	if (r->txn->revision)
+		return STORE_DONE;
+	if (can_be_sent_again(r, reply))
+		return AGAIN;
+	return unknown(r, "etcd failed meanwhile, and the keys have changed");
+}
+
+/* Whether it was the fence that was in the way. */
+static bool was_fenced_off(struct run *r,
+			   const Etcdserverpb__TxnResponse *reply)
+{
+	const Mvccpb__KeyValue *fence =
+		reply->n_responses ? found(reply, 0) : NULL;
+	int64_t revision = fence ? fence->mod_revision : 0;
+
+	if (!is_fenced(r->txn) || revision == r->fence)
+		return false;
+	etcd_set_fence(r->s, r->fence, revision);
+	return true;
+}
+
+static int send(struct run *r)
+{
+	const Etcdserverpb__TxnResponse *reply;
+	bool unsure;
+
+	r->fence = etcd_fence(r->s);
+	reply = call_txn(r, request_new(r), NULL, r->txn->n_ops > 0, &unsure);
+	if (!reply)
+		return unsure ? recover(r) : STORE_FAILED;
 	if (!reply->succeeded)
-		return call.is_unsure ? decide(r, reply) : STORE_REFUSED;
+		return was_fenced_off(r, reply) ? AGAIN : STORE_REFUSED;
 	if (has_changed(reply) && reply->header)
 		r->txn->revision = reply->header->revision;
 	return STORE_DONE;
@@ -268,9 +322,14 @@ void etcd_run(void *arg, struct store_txn *txn)
 {
 	CLEANUP(cleanup_arena) struct arena *a = arena_new();
 	struct run r = {.s = arg, .txn = txn, .a = a};
+	int result;
 
 	r.base = etcd_seen(r.s);
-	txn->result = run(&r);
+	r.until = units_monotonic() + ETCD_LIMIT;
+	do
+		result = send(&r);
+	while (result == AGAIN);
+	txn->result = (enum store_result)result;
 	txn->done(txn);
 }
 

@@ -15,6 +15,7 @@ enum proxy_fault {
 	PROXY_NONE = 0,
 	PROXY_LOSE_REQUEST,  /* etcd does not get it */
 	PROXY_LOSE_REPLY,    /* etcd does it */
+	PROXY_DELAY,         /* etcd gets it from proxy_deliver() */
 	PROXY_NO_LEADER,     /* refused */
 	PROXY_OTHER_CLUSTER, /* answered in the name of another one */
 	PROXY_OLD_REVISION,
@@ -33,7 +34,9 @@ struct proxy {
 	int times;
 	void (*meanwhile)(void *arg); /* after a call was lost */
 	void *arg;
-	int calls; /* of that method */
+	int calls;     /* of that method */
+	uint8_t *late; /* a transaction that was delayed */
+	size_t late_size;
 };
 
 static struct proxy proxy;
@@ -155,6 +158,12 @@ static inline void proxy_serve(struct echo_call *c)
 			   "Received message larger than max (2 vs. 1)");
 		return;
 	}
+	if (fault == PROXY_DELAY) {
+		proxy.late_size = protobuf_c_message_get_packed_size(request);
+		proxy.late = mem_alloc(proxy.late_size);
+		protobuf_c_message_pack(request, proxy.late);
+		fault = PROXY_LOSE_REQUEST;
+	}
 	if (fault != PROXY_LOSE_REQUEST)
 		reply = client_unary(proxy.client, &call, request, a, &err);
 	if (fault == PROXY_LOSE_REQUEST || fault == PROXY_LOSE_REPLY)
@@ -202,8 +211,30 @@ static inline void proxy_break(const char *method, enum proxy_fault fault,
 	proxy.calls = 0;
 }
 
+/* What was delayed reaches etcd; whether it does anything. */
+static inline bool proxy_deliver(void)
+{
+	CLEANUP(cleanup_arena) struct arena *a = arena_new();
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+	struct client_call call = {
+		.method = "/etcdserverpb.KV/Txn",
+		.reply_type = &etcdserverpb__txn_response__descriptor};
+	const Etcdserverpb__TxnResponse *reply;
+
+	CHECK(proxy.late);
+	reply = client_unary(
+		proxy.client, &call,
+		arena_unpack(a, &etcdserverpb__txn_request__descriptor,
+			     proxy.late, proxy.late_size),
+		a, &err);
+	free(STEAL(proxy.late));
+	CHECK(reply);
+	return reply->succeeded;
+}
+
 static inline void proxy_stop(void)
 {
+	free(proxy.late);
 	store_close(proxy.store);
 	echo_stop(&proxy.echo);
 	client_free(proxy.client);

@@ -106,87 +106,103 @@ static enum store_result put_if(const char *key, const char *value,
 	return store_commit(proxy.store, txn, err);
 }
 
-/* Done once, as the revisions say. */
-static void assert_done_once(struct store *s, const char *key,
-			     const char *value, int64_t before,
-			     const struct store_txn *txn)
+/* The transactions of a store behind the proxy, and the watch that counts. */
+static void check_done_once(struct store *s, enum proxy_fault fault, int times,
+			    int64_t revision)
 {
-	CLEANUP(cleanup_arena) struct arena *a = arena_new();
-	struct store_kv kv;
+	CLEANUP(recorder_clear) struct recorder r = RECORDER_INIT;
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+	struct store_watch *w = watch(s, "a", 0, &r);
+	struct store_txn txn;
 
-	assert_int_equal(txn->revision, before + 1);
-	assert_int_equal(revision_of(s), before + 1);
-	assert_value(s, key, value);
-	assert_true(get(s, key, a, &kv));
-	assert_int_equal(kv.mod_revision, txn->revision);
+	proxy_break(TXN, fault, times);
+	assert_int_equal(put_if("a", "new", revision, &txn, &err), STORE_DONE);
+	assert_true(proxy.calls > times);
+	put(s, "a-end", "");
+	recorder_expect(&r, 2);
+	store_unwatch(w);
+	assert_int_equal(r.n, 2);
+	assert_string_equal(r.records[0].value, "new");
+	assert_int_equal(r.records[0].revision, txn.revision);
+	assert_value(s, "a", "new");
 }
 
-static void check_done_once(struct store *s, int64_t revision)
+static const enum proxy_fault losses[] = {PROXY_LOSE_REQUEST, PROXY_LOSE_REPLY,
+					  PROXY_NO_LEADER};
+#define N_LOSSES (sizeof(losses) / sizeof(*losses))
+
+static void test_a_create_that_gets_lost_is_done_once(void **state)
 {
-	static const enum proxy_fault faults[] = {
-		PROXY_LOSE_REQUEST, PROXY_LOSE_REPLY, PROXY_NO_LEADER};
+	struct store *s = store_of(state);
 
-	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
-		CLEANUP(err_clear) struct err err = ERR_INIT;
-		struct store_txn txn;
-		int64_t before;
-
-		before = revision ? put(s, "a", "old") : del(s, "a");
-		if (!revision)
-			before = revision_of(s);
-		proxy_break(TXN, faults[i], 1);
-		assert_int_equal(put_if("a", "new",
-					revision > 0 ? before : revision, &txn,
-					&err),
-				 STORE_DONE);
-		assert_int_equal(proxy.calls, 2);
-		assert_done_once(s, "a", "new", before, &txn);
+	for (size_t i = 0; i < N_LOSSES; i++) {
+		del(s, "a");
+		revision_of(proxy.store);
+		check_done_once(s, losses[i], 1, 0);
 	}
 }
 
-static void test_a_create_whose_answer_is_lost_is_done_once(void **state)
+static void test_an_update_that_gets_lost_is_done_once(void **state)
 {
-	check_done_once(store_of(state), 0);
-}
+	struct store *s = store_of(state);
 
-static void test_an_update_whose_answer_is_lost_is_done_once(void **state)
-{
-	check_done_once(store_of(state), 1);
+	for (size_t i = 0; i < N_LOSSES; i++) {
+		int64_t revision = put(s, "a", "old");
+
+		revision_of(proxy.store);
+		check_done_once(s, losses[i], 1, revision);
+	}
 }
 
 /* The store behind the proxy has to have seen what the owner wrote. */
-static void test_a_put_whose_answer_is_lost_is_done_once(void **state)
-{
-	struct store *s = store_of(state);
-
-	for (int fault = PROXY_LOSE_REQUEST; fault <= PROXY_NO_LEADER;
-	     fault++) {
-		CLEANUP(err_clear) struct err err = ERR_INIT;
-		struct store_txn txn;
-		int64_t before;
-
-		assert_int_equal(put_if("a", "old", -1, &txn, &err),
-				 STORE_DONE);
-		before = txn.revision;
-		proxy_break(TXN, (enum proxy_fault)fault, 1);
-		assert_int_equal(put_if("a", "new", -1, &txn, &err),
-				 STORE_DONE);
-		assert_int_equal(proxy.calls, 2);
-		assert_done_once(s, "a", "new", before, &txn);
-	}
-}
-
-static void test_an_answer_that_is_lost_again_and_again_is_found(void **state)
+static void test_a_put_that_gets_lost_is_done_once(void **state)
 {
 	CLEANUP(err_clear) struct err err = ERR_INIT;
 	struct store *s = store_of(state);
-	int64_t before = revision_of(s);
+
+	for (size_t i = 0; i < N_LOSSES; i++) {
+		assert_int_equal(store_put(proxy.store, "a", "old", 3, &err),
+				 0);
+		check_done_once(s, losses[i], 1, -1);
+	}
+}
+
+static void test_what_gets_lost_again_and_again_is_done_once(void **state)
+{
+	struct store *s = store_of(state);
+
+	check_done_once(s, PROXY_LOSE_REPLY, 5, 0);
+	revision_of(proxy.store);
+	check_done_once(s, PROXY_LOSE_REQUEST, 5, -1);
+}
+
+static void put_new(int64_t revision)
+{
+	CLEANUP(err_clear) struct err err = ERR_INIT;
 	struct store_txn txn;
 
-	proxy_break(TXN, PROXY_LOSE_REPLY, 5);
-	assert_int_equal(put_if("a", "new", 0, &txn, &err), STORE_DONE);
-	assert_int_equal(proxy.calls, 6);
-	assert_done_once(s, "a", "new", before, &txn);
+	proxy_break(TXN, PROXY_DELAY, 1);
+	assert_int_equal(put_if("a", "new", revision, &txn, &err), STORE_DONE);
+}
+
+static void test_a_put_that_comes_late_undoes_nothing(void **state)
+{
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+
+	put_new(-1);
+	assert_int_equal(store_put(proxy.store, "a", "newer", 5, &err), 0);
+	assert_false(proxy_deliver());
+	assert_value(store_of(state), "a", "newer");
+}
+
+static void test_a_create_that_comes_late_does_not_bring_back(void **state)
+{
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+
+	put_new(0);
+	assert_int_equal(store_delete(proxy.store, "a", &err), 0);
+	assert_false(proxy_deliver());
+	assert_false(has(store_of(state), "a"));
 }
 
 static void write_as_another(void *arg)
@@ -221,11 +237,10 @@ static void test_a_refusal_is_one_even_if_the_first_answer_is_lost(void **state)
 	struct store_txn txn;
 	int64_t revision = put(s, "a", "old");
 
-	revision_of(proxy.store); /* which has seen that */
+	revision_of(proxy.store); /* which thus has seen it */
 	proxy_break(TXN, PROXY_LOSE_REPLY, 1);
 	assert_int_equal(put_if("a", "new", revision - 1, &txn, &err),
 			 STORE_REFUSED);
-	assert_int_equal(proxy.calls, 2);
 	assert_value(s, "a", "old");
 }
 
@@ -245,22 +260,38 @@ static void test_a_delete_under_a_compare_cannot_be_told_from_anothers(
 	assert_false(has(s, "a"));
 }
 
-static void test_a_failure_after_a_lost_answer_is_not_called_refused(
-	void **state)
+static void test_a_failure_whose_answer_is_lost_is_that_failure(void **state)
 {
 	CLEANUP(err_clear) struct err err = ERR_INIT;
-	struct store *s = store_of(state);
-	int64_t lease;
-	struct store_op op = {.key = "a", .value = "1", .size = 1};
+	struct store_op op = {
+		.key = "a", .value = "1", .size = 1, .lease = 4711};
 	struct store_txn txn = {.ops = &op, .n_ops = 1};
 
-	assert_int_equal(store_lease_grant(s, 60, &lease, &err), 0);
-	assert_int_equal(store_lease_revoke(s, lease, &err), 0);
-	op.lease = lease;
-	proxy_break(TXN, PROXY_LOSE_REQUEST, 1);
+	(void)state;
+	proxy_break(TXN, PROXY_LOSE_REPLY, 1);
+	assert_int_equal(store_commit(proxy.store, &txn, &err), STORE_FAILED);
+	assert_int_equal(err.code, GRPC_STATUS_NOT_FOUND);
+}
+
+/* With as many compares as etcd takes there is no room for one more. */
+static void test_what_cannot_be_fenced_off_is_unknown(void **state)
+{
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+	struct store_compare compares[STORE_MAX_OPS] = {0};
+	struct store_op op = {.key = "a", .value = "1", .size = 1};
+	struct store_txn txn = {.compares = compares,
+				.n_compares = STORE_MAX_OPS,
+				.ops = &op,
+				.n_ops = 1};
+
+	for (int i = 0; i < STORE_MAX_OPS; i++)
+		compares[i].key = "none";
+	proxy_break(TXN, PROXY_LOSE_REPLY, 1);
 	assert_int_equal(store_commit(proxy.store, &txn, &err), STORE_FAILED);
 	assert_int_equal(err.code, GRPC_STATUS_UNAVAILABLE);
 	assert_non_null(strstr(err.msg, "not known"));
+	assert_int_equal(proxy.calls, 1);
+	assert_true(has(store_of(state), "a"));
 }
 
 static void test_a_lease_whose_answer_is_lost_is_granted_once(void **state)
@@ -471,17 +502,19 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ETCD_TEST(test_each_failure_has_its_verdict),
-		ETCD_TEST(test_a_create_whose_answer_is_lost_is_done_once),
-		ETCD_TEST(test_an_update_whose_answer_is_lost_is_done_once),
-		ETCD_TEST(test_a_put_whose_answer_is_lost_is_done_once),
-		ETCD_TEST(test_an_answer_that_is_lost_again_and_again_is_found),
+		ETCD_TEST(test_a_create_that_gets_lost_is_done_once),
+		ETCD_TEST(test_an_update_that_gets_lost_is_done_once),
+		ETCD_TEST(test_a_put_that_gets_lost_is_done_once),
+		ETCD_TEST(test_what_gets_lost_again_and_again_is_done_once),
+		ETCD_TEST(test_a_put_that_comes_late_undoes_nothing),
+		ETCD_TEST(test_a_create_that_comes_late_does_not_bring_back),
 		ETCD_TEST(test_what_another_wrote_meanwhile_is_not_overwritten),
 		ETCD_TEST(
 			test_a_refusal_is_one_even_if_the_first_answer_is_lost),
 		ETCD_TEST(
 			test_a_delete_under_a_compare_cannot_be_told_from_anothers),
-		ETCD_TEST(
-			test_a_failure_after_a_lost_answer_is_not_called_refused),
+		ETCD_TEST(test_a_failure_whose_answer_is_lost_is_that_failure),
+		ETCD_TEST(test_what_cannot_be_fenced_off_is_unknown),
 		ETCD_TEST(test_a_lease_whose_answer_is_lost_is_granted_once),
 		ETCD_TEST(test_reads_are_repeated),
 		ETCD_TEST(test_a_range_of_many_pages_is_whole),

@@ -1,0 +1,68 @@
+/* The fence of a store, see etcd_txn.c: a key that readers pass over. */
+
+#include "daemon/store/etcd.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "proto/lib/cleanup.h"
+#include "proto/lib/mem.h"
+
+/* No key of a store has a NUL. */
+#define NAME "\0fence/"
+
+int etcd_fence_init(struct etcd *s, struct err *err)
+{
+	size_t size = s->prefix_size + sizeof(NAME) - 1;
+	uint64_t id;
+
+	if (getrandom(&id, sizeof(id), 0) != sizeof(id))
+		return err_errno(err, "make a name");
+	s->fence_key.data = mem_zalloc(1, size + 2 * sizeof(id) + 1);
+	s->fence_key.len = size + 2 * sizeof(id);
+	memcpy(s->fence_key.data, s->prefix, s->prefix_size);
+	memcpy(s->fence_key.data + s->prefix_size, NAME, sizeof(NAME) - 1);
+	snprintf((char *)s->fence_key.data + size, 2 * sizeof(id) + 1,
+		 "%016" PRIx64, id);
+	return 0;
+}
+
+int64_t etcd_fence(struct etcd *s)
+{
+	int64_t fence;
+
+	pthread_mutex_lock(&s->lock);
+	fence = s->fence;
+	pthread_mutex_unlock(&s->lock);
+	return fence;
+}
+
+void etcd_set_fence(struct etcd *s, int64_t was, int64_t revision)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->fence == was || revision > s->fence)
+		s->fence = revision;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void etcd_fence_clear(struct etcd *s)
+{
+	CLEANUP(cleanup_arena) struct arena *a = arena_new();
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+	Etcdserverpb__DeleteRangeRequest request =
+		ETCDSERVERPB__DELETE_RANGE_REQUEST__INIT;
+	struct etcd_call call = {
+		.method = "/etcdserverpb.KV/DeleteRange",
+		.reply_type = &etcdserverpb__delete_range_response__descriptor,
+		.request = &request.base,
+		.is_write = true,
+		.until = units_monotonic() + ETCD_ATTEMPT,
+	};
+
+	request.key = s->fence_key;
+	if (s->fence)
+		etcd_call(s, &call, a, &err);
+}
