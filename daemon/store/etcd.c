@@ -161,8 +161,8 @@ static int ask_revision(struct etcd *s, int64_t until, struct arena *a,
 	Etcdserverpb__RangeRequest request = ETCDSERVERPB__RANGE_REQUEST__INIT;
 	const Etcdserverpb__RangeResponse *reply;
 
-	etcd_range_of(s, a, "", NULL, &request.key, &request.range_end);
-	request.count_only = true;
+	request.key = s->fence_key; /* any key would do */
+	request.keys_only = true;
 	reply = etcd_read(s, &request, until, a, err);
 	if (!reply)
 		return -1;

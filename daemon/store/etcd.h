@@ -68,9 +68,10 @@ struct etcd {
 	char *token;
 	bool no_auth; /* etcd asks for no token */
 	uint64_t cluster_id;
-	int64_t revision; /* the highest seen */
-	int64_t fence;    /* its mod revision */
-	unsigned history; /* how often the cluster was found to be another */
+	int64_t revision;  /* the highest seen */
+	int64_t fence;     /* its mod revision */
+	bool fence_is_due; /* before anything else is sent */
+	unsigned history;  /* how often the cluster was found to be another */
 	struct etcd_id *ids;
 	bool is_closing; /* nothing is repeated any more */
 
@@ -186,8 +187,25 @@ int etcd_fence_init(struct etcd *s, struct err *err);
 int64_t etcd_fence(struct etcd *s);
 /* It has been found to be that by who took it for was. */
 void etcd_set_fence(struct etcd *s, int64_t was, int64_t revision);
+/* Something may come late, and the fence could not be put. */
+bool etcd_fence_is_due(struct etcd *s);
+void etcd_fence_set_due(struct etcd *s, bool is_due);
 /* Removes the key, if there is one and etcd is there. */
 void etcd_fence_clear(struct etcd *s);
+
+/* --- transactions as etcd takes them (etcd_request.c) --- */
+
+/* Whether there is room for the fence among the compares. */
+bool etcd_can_fence(const struct store_txn *txn);
+Etcdserverpb__TxnRequest *etcd_request_new(const struct etcd *s,
+					   struct arena *a,
+					   const struct store_txn *txn,
+					   int64_t fence);
+/* Puts the fence, if raise, and reads n_keys of those that are written. */
+Etcdserverpb__TxnRequest *etcd_settlement_new(const struct etcd *s,
+					      struct arena *a,
+					      const struct store_txn *txn,
+					      size_t n_keys, bool raise);
 
 /* --- writing (etcd_pool.c, etcd_txn.c) --- */
 

@@ -164,6 +164,7 @@ struct attempts {
 	struct client_md md[ETCD_MD];
 	size_t n_md;
 	bool unsent;
+	bool is_late; /* there was no time left for it */
 };
 
 static void *exchange(struct attempts *t, const struct client_call *what,
@@ -198,7 +199,8 @@ static void *attempt(struct attempts *t, struct err *err)
 		deadline = t->until;
 	t->at = etcd_current(t->s);
 	t->unsent = true;
-	if (deadline <= units_monotonic()) {
+	t->is_late = deadline <= units_monotonic();
+	if (t->is_late) {
 		err_set(err, GRPC_STATUS_DEADLINE_EXCEEDED, "no time is left");
 		return NULL;
 	}
@@ -244,6 +246,8 @@ static bool can_go_on(struct attempts *t, enum etcd_verdict verdict,
 		etcd_auth_forget(t->s, t->md, t->n_md);
 		return t->s->user && ++t->tokens < MAX_TOKENS;
 	}
+	if (t->is_late)
+		return false;
 	etcd_fails(t->s, t->at, err);
 	if (verdict == ETCD_UNKNOWN) {
 		call->is_unsure = true;

@@ -48,6 +48,23 @@ void etcd_set_fence(struct etcd *s, int64_t was, int64_t revision)
 	pthread_mutex_unlock(&s->lock);
 }
 
+bool etcd_fence_is_due(struct etcd *s)
+{
+	bool is_due;
+
+	pthread_mutex_lock(&s->lock);
+	is_due = s->fence_is_due;
+	pthread_mutex_unlock(&s->lock);
+	return is_due;
+}
+
+void etcd_fence_set_due(struct etcd *s, bool is_due)
+{
+	pthread_mutex_lock(&s->lock);
+	s->fence_is_due = is_due;
+	pthread_mutex_unlock(&s->lock);
+}
+
 void etcd_fence_clear(struct etcd *s)
 {
 	CLEANUP(cleanup_arena) struct arena *a = arena_new();

@@ -27,118 +27,6 @@ struct run {
 /* What a round has come to: a result, or that it is to be sent again. */
 #define AGAIN 0
 
-/* --- requests --- */
-
-static Etcdserverpb__Compare *compare(struct run *r, ProtobufCBinaryData key,
-				      int64_t revision)
-{
-	Etcdserverpb__Compare *c =
-		arena_message(r->a, &etcdserverpb__compare__descriptor);
-
-	c->target = ETCDSERVERPB__COMPARE__COMPARE_TARGET__MOD;
-	c->key = key;
-	c->target_union_case = ETCDSERVERPB__COMPARE__TARGET_UNION_MOD_REVISION;
-	c->mod_revision = revision;
-	return c;
-}
-
-static Etcdserverpb__RequestOp *put(struct run *r, ProtobufCBinaryData key,
-				    const struct store_op *op)
-{
-	Etcdserverpb__RequestOp *request =
-		arena_message(r->a, &etcdserverpb__request_op__descriptor);
-	Etcdserverpb__PutRequest *p =
-		arena_message(r->a, &etcdserverpb__put_request__descriptor);
-
-	p->key = key;
-	p->value.data = (uint8_t *)(uintptr_t)op->value;
-	p->value.len = op->size;
-	p->lease = op->lease;
-	request->request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_PUT;
-	request->request_put = p;
-	return request;
-}
-
-static Etcdserverpb__RequestOp *del(struct run *r, ProtobufCBinaryData key)
-{
-	Etcdserverpb__RequestOp *request =
-		arena_message(r->a, &etcdserverpb__request_op__descriptor);
-	Etcdserverpb__DeleteRangeRequest *d = arena_message(
-		r->a, &etcdserverpb__delete_range_request__descriptor);
-
-	d->key = key;
-	request->request_case =
-		ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_DELETE_RANGE;
-	request->request_delete_range = d;
-	return request;
-}
-
-static Etcdserverpb__RequestOp *look(struct run *r, ProtobufCBinaryData key)
-{
-	Etcdserverpb__RequestOp *request =
-		arena_message(r->a, &etcdserverpb__request_op__descriptor);
-	Etcdserverpb__RangeRequest *range =
-		arena_message(r->a, &etcdserverpb__range_request__descriptor);
-
-	range->key = key;
-	request->request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_RANGE;
-	request->request_range = range;
-	return request;
-}
-
-/* Whether there is room for the fence among the compares. */
-static bool is_fenced(const struct store_txn *txn)
-{
-	return txn->n_ops && txn->n_compares < STORE_MAX_OPS;
-}
-
-/* The look at the fence also makes etcd judge the compares by what the cluster
- * has: without it a member would take what it has itself, be it old. */
-static Etcdserverpb__TxnRequest *request_new(struct run *r)
-{
-	const struct store_txn *txn = r->txn;
-	Etcdserverpb__TxnRequest *t =
-		arena_message(r->a, &etcdserverpb__txn_request__descriptor);
-
-	t->compare =
-		arena_zalloc(r->a, txn->n_compares + 1, sizeof(*t->compare));
-	for (size_t i = 0; i < txn->n_compares; i++)
-		t->compare[t->n_compare++] =
-			compare(r, etcd_key(r->s, r->a, txn->compares[i].key),
-				txn->compares[i].mod_revision);
-	if (is_fenced(txn))
-		t->compare[t->n_compare++] =
-			compare(r, r->s->fence_key, r->fence);
-	t->success = arena_zalloc(r->a, txn->n_ops, sizeof(*t->success));
-	for (size_t i = 0; i < txn->n_ops; i++) {
-		const struct store_op *op = &txn->ops[i];
-		ProtobufCBinaryData key = etcd_key(r->s, r->a, op->key);
-
-		t->success[t->n_success++] =
-			op->value ? put(r, key, op) : del(r, key);
-	}
-	t->failure = arena_zalloc(r->a, 1, sizeof(*t->failure));
-	t->failure[t->n_failure++] = look(r, r->s->fence_key);
-	return t;
-}
-
-/* Reads all keys that are written; puts the fence too, if raise. */
-static Etcdserverpb__TxnRequest *settlement_new(struct run *r, bool raise)
-{
-	static const struct store_op empty = {.value = ""};
-	const struct store_txn *txn = r->txn;
-	Etcdserverpb__TxnRequest *t =
-		arena_message(r->a, &etcdserverpb__txn_request__descriptor);
-
-	t->success = arena_zalloc(r->a, txn->n_ops + 1, sizeof(*t->success));
-	for (size_t i = 0; i < txn->n_ops; i++)
-		t->success[t->n_success++] =
-			look(r, etcd_key(r->s, r->a, txn->ops[i].key));
-	if (raise)
-		t->success[t->n_success++] = put(r, r->s->fence_key, &empty);
-	return t;
-}
-
 /* --- replies --- */
 
 static bool has_changed(const Etcdserverpb__TxnResponse *reply)
@@ -249,23 +137,49 @@ static const Etcdserverpb__TxnResponse *call_txn(
 	return reply;
 }
 
+/* Needs settling. Puts the fence, if raise, and reads the first keys. */
+static const Etcdserverpb__TxnResponse *put_fence(struct run *r, size_t n_keys,
+						  bool raise)
+{
+	const Etcdserverpb__TxnRequest *t =
+		etcd_settlement_new(r->s, r->a, r->txn, n_keys, raise);
+	const Etcdserverpb__TxnResponse *reply;
+	bool unsure;
+
+	reply = call_txn(r, t, t, raise, &unsure);
+	if (raise && reply && reply->header)
+		etcd_set_fence(r->s, r->fence, reply->header->revision);
+	if (raise)
+		etcd_fence_set_due(r->s, !reply);
+	return reply;
+}
+
 /* Makes sure that what was sent is done or never will be; the keys as they are
  * then. Who waited while another did this needs only to look. */
 static const Etcdserverpb__TxnResponse *settle(struct run *r)
 {
 	const Etcdserverpb__TxnResponse *reply;
-	const Etcdserverpb__TxnRequest *t;
-	bool raise, unsure;
 
 	err_clear(&r->txn->err);
 	pthread_mutex_lock(&r->s->settling);
-	raise = etcd_fence(r->s) == r->fence;
-	t = settlement_new(r, raise);
-	reply = call_txn(r, t, t, raise, &unsure);
-	if (reply && raise && reply->header)
-		etcd_set_fence(r->s, r->fence, reply->header->revision);
+	reply = put_fence(r, r->txn->n_ops, etcd_fence(r->s) == r->fence);
 	pthread_mutex_unlock(&r->s->settling);
 	return reply;
+}
+
+/* What came to nothing then is done first. */
+static int catch_up(struct run *r)
+{
+	int rc = 0;
+
+	if (!etcd_fence_is_due(r->s))
+		return 0;
+	pthread_mutex_lock(&r->s->settling);
+	r->fence = etcd_fence(r->s);
+	if (etcd_fence_is_due(r->s) && !put_fence(r, 0, true))
+		rc = -1;
+	pthread_mutex_unlock(&r->s->settling);
+	return rc;
 }
 
 /* After an outcome that is not known. */
@@ -273,8 +187,10 @@ static int recover(struct run *r)
 {
 	const Etcdserverpb__TxnResponse *reply;
 
-	if (!is_fenced(r->txn) || r->txn->n_ops == STORE_MAX_OPS)
+	if (!etcd_can_fence(r->txn) || r->txn->n_ops == STORE_MAX_OPS) {
+		etcd_fence_set_due(r->s, true);
 		return unknown(r, NULL);
+	}
 	reply = settle(r);
 	if (!reply)
 		return unknown(r, NULL);
@@ -296,7 +212,7 @@ static bool was_fenced_off(struct run *r,
 		reply->n_responses ? found(reply, 0) : NULL;
 	int64_t revision = fence ? fence->mod_revision : 0;
 
-	if (!is_fenced(r->txn) || revision == r->fence)
+	if (!etcd_can_fence(r->txn) || revision == r->fence)
 		return false;
 	etcd_set_fence(r->s, r->fence, revision);
 	return true;
@@ -307,8 +223,11 @@ static int send(struct run *r)
 	const Etcdserverpb__TxnResponse *reply;
 	bool unsure;
 
+	if (etcd_can_fence(r->txn) && catch_up(r) < 0)
+		return STORE_FAILED;
 	r->fence = etcd_fence(r->s);
-	reply = call_txn(r, request_new(r), NULL, r->txn->n_ops > 0, &unsure);
+	reply = call_txn(r, etcd_request_new(r->s, r->a, r->txn, r->fence),
+			 NULL, r->txn->n_ops > 0, &unsure);
 	if (!reply)
 		return unsure ? recover(r) : STORE_FAILED;
 	if (!reply->succeeded)

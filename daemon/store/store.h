@@ -52,7 +52,8 @@ bool store_is_embedded(const struct store *s);
 
 /*
  * The store's own name, made once: revisions compare only within one. Constant
- * while open.
+ * while open, but for a cluster that is replaced by another one meanwhile; ""
+ * as long as that has never been reached. Valid until the store is closed.
  */
 const char *store_id(const struct store *s);
 
@@ -126,6 +127,12 @@ enum store_result {
  *
  * The caller owns the struct and all it points to, and leaves them alone until
  * it is done. A transaction without compares is for keys with one owner.
+ *
+ * One that failed with UNAVAILABLE and "not known" in its words may have been
+ * done, and may still be until the next one of this store is sent. Engines
+ * repeat one by themselves only when they have made sure that it was not done
+ * and cannot be any more; where keys that somebody else has written since do
+ * not tell, it is not known.
  */
 struct store_txn {
 	const struct store_compare *compares;
@@ -225,6 +232,10 @@ struct store *store_lmdb_open(const char *path, struct err *err);
  * copied. The members need not be there yet: until one is, everything is
  * UNAVAILABLE. INVALID_ARGUMENT or FAILED_PRECONDITION: what is configured
  * cannot work (an endpoint that is no address, a file that cannot be read).
+ *
+ * Reads and writes end within ten seconds, and store_check() within three, plus
+ * at most one for the last attempt. When etcd refuses us (user, password,
+ * permission) calls fail with FAILED_PRECONDITION.
  */
 struct store_etcd_config {
 	const char *const *endpoints; /* NULL-terminated: host:port */

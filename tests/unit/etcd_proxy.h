@@ -158,6 +158,8 @@ static inline void proxy_serve(struct echo_call *c)
 			   "Received message larger than max (2 vs. 1)");
 		return;
 	}
+	if (fault == PROXY_DELAY && proxy.late)
+		fault = PROXY_LOSE_REQUEST;
 	if (fault == PROXY_DELAY) {
 		proxy.late_size = protobuf_c_message_get_packed_size(request);
 		proxy.late = mem_alloc(proxy.late_size);

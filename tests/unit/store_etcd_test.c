@@ -7,6 +7,7 @@
 #include "tests/unit/store_recorder.h"
 #include "tests/unit/etcd_proxy.h"
 
+#include <limits.h>
 #include <sys/stat.h>
 
 #include "daemon/log.h"
@@ -203,6 +204,22 @@ static void test_a_create_that_comes_late_does_not_bring_back(void **state)
 	assert_int_equal(store_delete(proxy.store, "a", &err), 0);
 	assert_false(proxy_deliver());
 	assert_false(has(store_of(state), "a"));
+}
+
+/* As long as etcd is away nothing can be made sure of. */
+static void test_what_was_unknown_is_settled_before_the_next(void **state)
+{
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+	struct store_txn txn;
+
+	proxy_break(TXN, PROXY_DELAY, INT_MAX);
+	assert_int_equal(put_if("a", "new", -1, &txn, &err), STORE_FAILED);
+	assert_non_null(strstr(err.msg, "not known"));
+	err_clear(&err);
+	proxy_break(TXN, PROXY_NONE, 0);
+	assert_int_equal(store_put(proxy.store, "a", "newer", 5, &err), 0);
+	assert_false(proxy_deliver());
+	assert_value(store_of(state), "a", "newer");
 }
 
 static void write_as_another(void *arg)
@@ -508,6 +525,7 @@ int main(void)
 		ETCD_TEST(test_what_gets_lost_again_and_again_is_done_once),
 		ETCD_TEST(test_a_put_that_comes_late_undoes_nothing),
 		ETCD_TEST(test_a_create_that_comes_late_does_not_bring_back),
+		ETCD_TEST(test_what_was_unknown_is_settled_before_the_next),
 		ETCD_TEST(test_what_another_wrote_meanwhile_is_not_overwritten),
 		ETCD_TEST(
 			test_a_refusal_is_one_even_if_the_first_answer_is_lost),
