@@ -196,8 +196,8 @@ class Channel:
     def register(self, controller, address):
         self.unary(REGISTRY + "RegisterController", message(controller, address))
 
-    def entries(self):
-        reply = self.unary(REGISTRY + "GetControllers")
+    def entries(self, timeout=PATIENCE):
+        reply = self.unary(REGISTRY + "GetControllers", timeout=timeout)
         return {
             fields(e)[1][0].decode(): fields(e).get(2, [b""])[0].decode()
             for e in fields(reply).get(1, [])
