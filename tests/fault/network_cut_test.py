@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -B
-"""A registry that is cut off from etcd, for CUT=10 seconds.
+"""A registry that is cut off from etcd, for CUT=15 seconds.
 
 One front end is in a network namespace of its own, behind a link that is taken
 down; another one and etcd are on this side of it.
@@ -17,7 +17,7 @@ import grpc
 import etcd
 import lib
 
-CUT = float(os.environ.get("CUT", 10))
+CUT = float(os.environ.get("CUT", 15))
 HERE, THERE = "10.0.0.1", "10.0.0.2"
 
 # How long a call may take that nobody limits, in seconds.
