@@ -118,11 +118,8 @@ static enum step check_position(struct etcd_watch *w)
 
 static enum step on_created(struct etcd_watch *w, size_t at)
 {
-	enum step step;
+	enum step step = check_position(w);
 
-	if (etcd_history(w->s) != w->history)
-		return STEP_GONE;
-	step = check_position(w);
 	if (step != STEP_ON)
 		return step;
 	etcd_works(w->s, at);
@@ -137,7 +134,8 @@ static enum step on_response(struct etcd_watch *w, size_t at,
 			     const Etcdserverpb__WatchResponse *r)
 {
 	etcd_note(w->s, r->header, 0);
-	if (r->canceled && r->compact_revision > 0)
+	if (etcd_history(w->s) != w->history ||
+	    (r->canceled && r->compact_revision > 0))
 		return STEP_GONE;
 	if (r->canceled) {
 		w->is_refused = true;
@@ -149,7 +147,7 @@ static enum step on_response(struct etcd_watch *w, size_t at,
 		add(w, r->events[i]);
 	if (!r->fragment)
 		tell(w);
-	return etcd_history(w->s) == w->history ? STEP_ON : STEP_GONE;
+	return STEP_ON;
 }
 
 static enum step receive(struct etcd_watch *w, size_t at, struct err *err)
