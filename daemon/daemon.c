@@ -9,9 +9,11 @@
 
 #include "daemon/core/announce.h"
 #include "daemon/core/controller.h"
+#include "daemon/core/events.h"
 #include "daemon/core/liveness_watch.h"
 #include "daemon/core/probe.h"
 #include "daemon/core/registry.h"
+#include "daemon/core/registry_events.h"
 #include "daemon/core/stores.h"
 #include "daemon/host/dir.h"
 #include "daemon/log.h"
@@ -23,6 +25,7 @@
 #include "daemon/service/health.h"
 #include "daemon/service/reflection.h"
 #include "daemon/service/registry.h"
+#include "daemon/service/watch_events.h"
 #include "daemon/store/store.h"
 #include "grpc/health/v1/health.pb-c.h"
 #include "grpc/reflection/v1/reflection.pb-c.h"
@@ -46,8 +49,10 @@ struct daemon {
 	struct tls *tls;
 	struct stores stores;
 	struct probe *probe; /* of the cluster's, if it may take long */
+	struct events *events;
 	struct registry *registry;
-	struct liveness_watch *liveness; /* with a registry */
+	struct liveness_watch *liveness; /* with a registry, as is the next */
+	struct registry_events *registry_events;
 	struct controllers controllers;
 	struct announce **announces; /* as controllers */
 	struct rpc *rpc;
@@ -58,6 +63,7 @@ struct daemon {
 	const char *service_names[MAX_SERVICES + 1];
 	size_t n_services;
 	struct health *health;
+	struct watch_events *watch_events;
 	struct admin admin;
 	struct routes routes;
 	bool is_serving; /* rpc runs */
@@ -118,7 +124,9 @@ static int open_registry(struct daemon *d, struct err *err)
 	if (d->config->registry) {
 		d->registry = registry_new(d->stores.cluster);
 		d->liveness = liveness_watch_start(d->stores.cluster, err);
-		if (!d->liveness)
+		d->registry_events = registry_events_start(d->stores.cluster,
+							   d->events, err);
+		if (!d->liveness || !d->registry_events)
 			return -1;
 	}
 	if (is_embedded(d))
@@ -139,8 +147,9 @@ static int open_controllers(struct daemon *d, struct err *err)
 	d->announces = mem_zalloc(n, sizeof(*d->announces));
 	for (size_t i = 0; i < n; i++) {
 		const struct config_controller *k = &d->config->controllers[i];
-		struct controller_config config = {
-			k->id, k->plane, k->memory_dir, k->malloc_limit};
+		struct controller_config config = {k->id, k->plane,
+						   k->memory_dir,
+						   k->malloc_limit, d->events};
 		struct controller *c =
 			controller_open(&config, d->stores.node, err);
 
@@ -215,6 +224,7 @@ static int open_rpc(struct daemon *d, struct err *err)
 				    .has_tls = d->tls != NULL,
 				    .liveness = d->liveness,
 				    .rpc = d->rpc};
+	d->watch_events = watch_events_new(d->events);
 	add_services(d);
 	server =
 		rpc_server_new(d->rpc, d->service_list, route_call, &d->routes);
@@ -227,6 +237,7 @@ static int open_rpc(struct daemon *d, struct err *err)
 	d->admin.liveness = d->liveness;
 	d->admin.controllers = &d->controllers;
 	d->admin.announces = d->announces;
+	d->admin.watch = d->watch_events;
 	return 0;
 }
 
@@ -264,6 +275,7 @@ static int start_rpc(struct daemon *d, struct err *err)
 	if (rpc_start(d->rpc, err) == -1)
 		return -1;
 	d->is_serving = true;
+	watch_events_start(d->watch_events, d->rpc);
 	return 0;
 }
 
@@ -272,6 +284,7 @@ static void stop_rpc(struct daemon *d)
 	if (d->is_serving) {
 		d->admin.draining = true;
 		health_set(d->health, d->rpc, NULL, false);
+		watch_events_stop(d->watch_events);
 	}
 	if (d->rpc)
 		rpc_drain(d->rpc, d->config->drain);
@@ -284,6 +297,7 @@ struct daemon *daemon_start(const struct config *config, struct err *err)
 	struct daemon *d = mem_zalloc(1, sizeof(*d));
 
 	d->config = config;
+	d->events = events_new();
 	if (open_tls(d, err) == -1 || open_store(d, err) == -1 ||
 	    open_registry(d, err) == -1 || open_controllers(d, err) == -1 ||
 	    open_rpc(d, err) == -1 || start_announces(d, err) == -1 ||
@@ -306,17 +320,20 @@ void daemon_stop(struct daemon *d)
 		announce_stop(d->announces[i]);
 	if (d->rpc)
 		rpc_free(d->rpc);
+	watch_events_free(d->watch_events);
 	health_free(d->health);
 	for (size_t i = 0; i < d->controllers.n; i++)
 		controller_close(d->controllers.items[i]);
 	free(d->controllers.items);
 	free(d->announces);
+	registry_events_stop(d->registry_events);
 	probe_stop(d->probe);
 	liveness_watch_stop(d->liveness);
 	registry_free(d->registry);
 	if (d->stores.cluster != d->stores.node)
 		store_close(d->stores.cluster);
 	store_close(d->stores.node);
+	events_free(d->events);
 	tls_unref(d->tls);
 	for (char **b = d->bound; b && *b; b++)
 		free(*b);
@@ -375,6 +392,8 @@ int daemon_watch(struct daemon *d, struct err *err)
 	else if (!is_ill && d->is_ill)
 		log_info("the store works again");
 	d->is_ill = is_ill;
+	for (size_t i = 0; i < d->controllers.n; i++)
+		controller_watch(d->controllers.items[i]);
 	err_clear(&trouble);
 	tell_systemd(d);
 	if (d->tls) /* on_certificates() tells */

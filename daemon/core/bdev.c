@@ -278,6 +278,18 @@ static int provision(struct controller *c, const char *name, uint64_t size,
 	return size ? create(c, name, size, a, err) : destroy(c, b, a, err);
 }
 
+static void tell(struct controller *c, const char *name, uint64_t size)
+{
+	CLEANUP(cleanup_free) char *text = units_format_size(size);
+
+	if (size)
+		events_publish(c->events, "bdev.provisioned", c->id, name,
+			       "bdev \"%s\" of %s is there", name, text);
+	else
+		events_publish(c->events, "bdev.removed", c->id, name,
+			       "bdev \"%s\" is removed", name);
+}
+
 int bdev_provision(struct controller *c, const struct op *op, const char *name,
 		   int64_t size, struct err *err)
 {
@@ -295,6 +307,8 @@ int bdev_provision(struct controller *c, const struct op *op, const char *name,
 	if (op_check(op, err) == -1 || lock_take(c->locks, name, err) == -1)
 		return -1;
 	rc = provision(c, name, (uint64_t)size, a, &changed, err);
+	if (rc == 0 && changed)
+		tell(c, name, (uint64_t)size);
 	lock_drop(c->locks, name);
 	if (changed)
 		audit(op->caller, size ? "provision bdev" : "remove bdev",
@@ -310,13 +324,13 @@ static int recover(struct controller *c, Oim__State__V1__BDev *b,
 {
 	const char *epoch = plane_epoch(c->plane, PLANE_MALLOC);
 	char file[ID_FILE_NAME_SIZE];
-	const char *action = NULL;
+	const char *action = NULL, *kind = "record.dropped";
 
 	c->malloc_used += b->size;
 	if (*b->epoch && (!epoch || strcmp(b->epoch, epoch) != 0))
 		action = "forget bdev, its memory is gone";
 	else if (b->state != READY)
-		action = "remove bdev, half done";
+		action = "remove bdev, half done", kind = "bdev.removed";
 	if (!action)
 		return 0;
 	if (plane_remove(c->plane, id_file_name(b->name, file), err) == -1) {
@@ -328,6 +342,8 @@ static int recover(struct controller *c, Oim__State__V1__BDev *b,
 	if (drop(c, b, a, err) == -1)
 		return err_wrap(err, "bdev \"%s\"", b->name);
 	audit(&audit_self, action, c->id, b->name, err);
+	events_publish(c->events, kind, c->id, b->name, "bdev \"%s\": %s",
+		       b->name, action);
 	return 0;
 }
 

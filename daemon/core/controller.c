@@ -40,6 +40,7 @@ struct controller *controller_open(const struct controller_config *config,
 	c->id = mem_strdup(config->id);
 	c->store = store;
 	c->locks = locks_new();
+	c->events = config->events;
 	c->plane = plane_open(config->plane, &plane, err);
 	if (!c->plane || set_limit(c, config->malloc_limit, err) == -1 ||
 	    mapping_recover(c, err) == -1 || bdev_recover(c, err) == -1) {
@@ -67,6 +68,29 @@ const char *controller_plane_name(const struct controller *c)
 int controller_check(const struct controller *c, struct err *err)
 {
 	return plane_check(c->plane, err);
+}
+
+void controller_watch(struct controller *c)
+{
+	CLEANUP(err_clear) struct err err = ERR_INIT;
+	bool has_failed = controller_check(c, &err) == -1;
+
+	if (has_failed == c->has_failed)
+		return;
+	c->has_failed = has_failed;
+	if (has_failed) {
+		log_error("controller \"%s\": its plane does not answer: %s",
+			  c->id, err.msg);
+		events_publish(
+			c->events, "plane.failed", c->id, NULL,
+			"plane %s of controller \"%s\" does not answer: %s",
+			controller_plane_name(c), c->id, err.msg);
+	} else {
+		log_info("controller \"%s\": its plane answers again", c->id);
+		events_publish(c->events, "plane.works", c->id, NULL,
+			       "plane %s of controller \"%s\" answers again",
+			       controller_plane_name(c), c->id);
+	}
 }
 
 char *controller_key(const struct controller *c, const char *kind,

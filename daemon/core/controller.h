@@ -11,8 +11,10 @@
  */
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/core/events.h"
 #include "daemon/core/lock.h"
 #include "daemon/plane/plane.h"
 #include "daemon/store/store.h"
@@ -25,6 +27,7 @@ struct controller_config {
 	const char *memory_dir; /* of the kernel plane; NULL: its default */
 	uint64_t malloc_limit;  /* bytes of malloc bdevs; 0: half of what the
 				   plane can hold */
+	struct events *events;  /* where it tells what happens; may be NULL */
 };
 
 struct controller {
@@ -32,6 +35,8 @@ struct controller {
 	struct plane *plane;
 	struct store *store; /* the node's */
 	struct locks *locks; /* ids of bdevs and volumes */
+	struct events *events;
+	bool has_failed; /* at the last controller_watch() */
 	uint64_t malloc_limit;
 	_Atomic uint64_t malloc_used; /* bytes of malloc bdevs recorded */
 };
@@ -51,6 +56,9 @@ const char *controller_plane_name(const struct controller *c);
 
 /* Whether the plane answers. May block. */
 int controller_check(const struct controller *c, struct err *err);
+
+/* The same, now and then: tells when the answer changes. One thread. */
+void controller_watch(struct controller *c);
 
 /* The key of a record: "kind/controller/name" with file names, in the arena. */
 char *controller_key(const struct controller *c, const char *kind,

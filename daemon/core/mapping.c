@@ -30,6 +30,7 @@ struct work {
 	const char *volume;
 	char name[ID_FILE_NAME_SIZE]; /* of its bdev, for the plane */
 	bool changed;
+	bool attached; /* what was not before */
 };
 
 static void init_work(struct work *w, struct controller *c, struct arena *a,
@@ -263,8 +264,10 @@ static int map_anew(struct work *w, const struct mapping_params *params,
 	if (is_ceph(m) && put(w, m, ATTACHING, err) == -1)
 		return -1;
 	if (provide_bdev(w, m, err) == 0 && attach(w, m, err) == 0 &&
-	    put(w, m, ATTACHED, err) == 0)
+	    put(w, m, ATTACHED, err) == 0) {
+		w->attached = true;
 		return 0;
+	}
 	undo(w, m);
 	return -1;
 }
@@ -287,7 +290,10 @@ static int attach_again(struct work *w, Oim__State__V1__Mapping *m,
 		err_clear(err);
 		rc = attach(w, m, err);
 	}
-	return rc == 0 ? put(w, m, ATTACHED, err) : -1;
+	if (rc == 0)
+		rc = put(w, m, ATTACHED, err);
+	w->attached = rc == 0;
+	return rc;
 }
 
 /* A volume that is mapped already. */
@@ -327,6 +333,13 @@ static int map(struct work *w, const struct mapping_params *params,
 	return map_anew(w, params, mapping, err);
 }
 
+static void tell_mapped(const struct work *w, const Oim__State__V1__Mapping *m)
+{
+	events_publish(w->c->events, "volume.mapped", w->c->id, w->volume,
+		       "volume \"%s\" is mapped%s%s", w->volume,
+		       *m->device ? " as " : "", m->device);
+}
+
 int mapping_map(struct controller *c, const struct op *op, const char *volume,
 		const struct mapping_params *params, struct arena *a,
 		Oim__State__V1__Mapping **mapping, struct err *err)
@@ -340,6 +353,8 @@ int mapping_map(struct controller *c, const struct op *op, const char *volume,
 		return -1;
 	init_work(&w, c, a, volume);
 	rc = map(&w, params, mapping, err);
+	if (rc == 0 && w.attached)
+		tell_mapped(&w, *mapping);
 	lock_drop(c->locks, volume);
 	if (w.changed)
 		audit(op->caller, "map volume", c->id, volume, err);
@@ -361,6 +376,12 @@ static int unmap(struct work *w, struct err *err)
 	return take_away(w, m, err);
 }
 
+static void tell_unmapped(const struct work *w)
+{
+	events_publish(w->c->events, "volume.unmapped", w->c->id, w->volume,
+		       "volume \"%s\" is not mapped any more", w->volume);
+}
+
 int mapping_unmap(struct controller *c, const struct op *op, const char *volume,
 		  struct err *err)
 {
@@ -373,6 +394,8 @@ int mapping_unmap(struct controller *c, const struct op *op, const char *volume,
 		return -1;
 	init_work(&w, c, a, volume);
 	rc = unmap(&w, err);
+	if (rc == 0 && w.changed)
+		tell_unmapped(&w);
 	lock_drop(c->locks, volume);
 	if (w.changed)
 		audit(op->caller, "unmap volume", c->id, volume, err);
@@ -391,7 +414,12 @@ static const char *settle(struct work *w, Oim__State__V1__Mapping *m,
 	const char *action;
 
 	if (*m->epoch && (!epoch || strcmp(m->epoch, epoch) != 0)) {
-		drop(w, err);
+		if (drop(w, err) == 0)
+			events_publish(
+				w->c->events, "record.dropped", w->c->id,
+				w->volume,
+				"mapping \"%s\" is forgotten, its memory is gone",
+				w->volume);
 		return "forget mapping, its memory is gone";
 	}
 	if (m->state == ATTACHED) {
@@ -399,12 +427,15 @@ static const char *settle(struct work *w, Oim__State__V1__Mapping *m,
 			    -1 ||
 		    state == PLANE_ATTACHED)
 			return NULL;
-		attach_again(w, m, err);
+		if (attach_again(w, m, err) == 0)
+			tell_mapped(w, m);
 		return "attach volume again";
 	}
 	action = m->state == DETACHING ? "unmap volume, half done"
 				       : "take back mapping, half done";
-	if (take_away(w, m, err) == -1 && m->state == ATTACHED) {
+	if (take_away(w, m, err) == 0) {
+		tell_unmapped(w);
+	} else if (m->state == ATTACHED) {
 		err_clear(err);
 		return NULL;
 	}

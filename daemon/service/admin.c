@@ -25,7 +25,7 @@ static bool is_about(const struct call *call, const struct controller *c)
 	return !id || strcmp(id, c->id) == 0;
 }
 
-static int check_access(const struct call *call, struct err *err)
+int admin_check_access(const struct call *call, struct err *err)
 {
 	return call_controller(call) ? 0 : access_admin(call_caller(call), err);
 }
@@ -128,7 +128,7 @@ static int get_status(struct call *call, const void *request, void *reply,
 	char host[256] = "";
 
 	(void)request;
-	if (check_access(call, err) == -1)
+	if (admin_check_access(call, err) == -1)
 		return -1;
 	gethostname(host, sizeof(host) - 1);
 	r->version = (char *)OIM_VERSION;
@@ -284,7 +284,7 @@ static int list_bdevs(struct call *call, const void *request, void *reply,
 	struct arena *a = call_arena(call);
 
 	(void)request;
-	if (check_access(call, err) == -1)
+	if (admin_check_access(call, err) == -1)
 		return -1;
 	for (size_t i = 0; i < cs->n; i++) {
 		Oim__State__V1__BDev **bdevs;
@@ -331,7 +331,7 @@ static int list_mappings(struct call *call, const void *request, void *reply,
 	struct arena *a = call_arena(call);
 
 	(void)request;
-	if (check_access(call, err) == -1)
+	if (admin_check_access(call, err) == -1)
 		return -1;
 	for (size_t i = 0; i < cs->n; i++) {
 		Oim__State__V1__Mapping **mappings;
@@ -353,5 +353,6 @@ const struct rpc_method service_admin[] = {
 	{.name = "ListControllers", .unary = list_controllers},
 	{.name = "ListBDevs", .unary = list_bdevs},
 	{.name = "ListMappings", .unary = list_mappings},
+	{.name = "WatchEvents", .stream = &watch_events_stream},
 	{.name = NULL},
 };

@@ -11,6 +11,7 @@
 #include "daemon/core/registry.h"
 #include "daemon/core/stores.h"
 #include "daemon/rpc/rpc.h"
+#include "daemon/service/watch_events.h"
 
 /* What there is to be seen; filled in before rpc_start(). */
 struct admin {
@@ -21,9 +22,13 @@ struct admin {
 	struct liveness_watch *liveness; /* likewise */
 	const struct controllers *controllers;
 	struct announce *const *announces; /* by controller; NULL: not */
+	struct watch_events *watch;        /* for WatchEvents */
 	atomic_bool draining;
 };
 
 extern const struct rpc_method service_admin[];
+
+/* Whether the caller may see what the call is about. */
+int admin_check_access(const struct call *call, struct err *err);
 
 #endif

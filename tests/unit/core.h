@@ -23,6 +23,7 @@
 
 #include "daemon/core/bdev.h"
 #include "daemon/core/controller.h"
+#include "daemon/core/events.h"
 #include "daemon/core/mapping.h"
 #include "daemon/core/op.h"
 #include "daemon/log.h"
@@ -42,6 +43,7 @@ struct core {
 	struct faulty_store store;
 	struct faulty_plane plane;
 	struct controller c;
+	struct events *events;
 	struct arena *arena;
 	struct err err; /* of the last call */
 };
@@ -114,6 +116,7 @@ static inline void core_make_controller(struct core *f)
 				   .plane = &f->plane.plane,
 				   .store = &f->store.store,
 				   .locks = locks_new(),
+				   .events = f->events,
 				   .malloc_limit = 64 * MIB};
 }
 
@@ -133,6 +136,7 @@ static inline int core_open(void **state)
 	sem_init(&f->plane.entered, 0, 0);
 	sem_init(&f->plane.go, 0, 0);
 	f->arena = arena_new();
+	f->events = events_new();
 	core_make_controller(f);
 	*state = f;
 	return 0;
@@ -143,6 +147,7 @@ static inline int core_close(void **state)
 	struct core *f = *state;
 
 	locks_free(f->c.locks);
+	events_free(f->events);
 	plane_close(f->plane.real);
 	store_close(f->store.disk);
 	core_remove_dir(f->dir);

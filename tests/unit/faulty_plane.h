@@ -31,6 +31,7 @@ struct faulty_plane {
 	const char *epoch;
 	uint64_t capacity;
 	bool is_partial; /* what is attached looks so */
+	bool is_silent;  /* it does not answer when it is checked */
 	unsigned calls[FAULTY_OPS];
 	struct {
 		int code;       /* 0: works */
@@ -77,6 +78,8 @@ static inline struct faulty_plane *faulty(struct plane *p)
 
 static inline int faulty_check(struct plane *p, struct err *err)
 {
+	if (faulty(p)->is_silent)
+		return err_set(err, GRPC_STATUS_UNAVAILABLE, "no answer");
 	return plane_check(faulty(p)->real, err);
 }
 

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/core/registry_events.h"
 #include "daemon/log.h"
 #include "daemon/route.h"
 #include "daemon/rpc/rpc.h"
@@ -37,6 +38,9 @@ struct service {
 	char *dir;
 	struct stores stores;
 	struct away_store away;
+	struct events *events;
+	struct registry_events *registry_events;
+	struct watch_events *watch;
 	struct registry *registry;
 	struct controller *items[2];
 	struct controllers controllers;
@@ -59,8 +63,8 @@ static inline void service_open_controllers(struct service *f)
 	static const char *const ids[] = {"k1", "k2"};
 
 	for (int i = 0; i < 2; i++) {
-		const struct controller_config config = {.id = ids[i],
-							 .plane = "null"};
+		const struct controller_config config = {
+			.id = ids[i], .plane = "null", .events = f->events};
 
 		f->items[i] = controller_open(&config, f->stores.node, &f->err);
 		assert_non_null(f->items[i]);
@@ -97,16 +101,23 @@ static inline void service_start(struct service *f)
 {
 	static const char *const nowhere[] = {NULL};
 
+	f->events = events_new();
 	f->registry = registry_new(f->stores.cluster);
+	f->registry_events =
+		registry_events_start(f->stores.cluster, f->events, &f->err);
+	assert_non_null(f->registry_events);
 	service_open_controllers(f);
 	f->routes = (struct routes){.registry = f->registry,
 				    .controllers = &f->controllers};
+	f->watch = watch_events_new(f->events);
 	f->admin = (struct admin){.listen = nowhere,
 				  .stores = &f->stores,
 				  .registry = f->registry,
 				  .controllers = &f->controllers,
-				  .announces = f->announces};
+				  .announces = f->announces,
+				  .watch = f->watch};
 	service_listen(f);
+	watch_events_start(f->watch, f->rpc);
 	f->client = client_new(&(struct client_config){.address = f->address},
 			       &f->err);
 	assert_non_null(f->client);
@@ -149,11 +160,15 @@ static inline int service_close(void **state)
 	struct service *f = *state;
 
 	client_free(f->client);
+	watch_events_stop(f->watch);
 	rpc_drain(f->rpc, UNITS_SECOND);
 	rpc_free(f->rpc);
 	for (int i = 0; i < 2; i++)
 		controller_close(f->items[i]);
+	watch_events_free(f->watch);
+	registry_events_stop(f->registry_events);
 	registry_free(f->registry);
+	events_free(f->events);
 	store_close(f->stores.node);
 	core_remove_dir(f->dir);
 	arena_free(f->arena);
