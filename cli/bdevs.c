@@ -6,6 +6,7 @@
 #include "cli/everywhere.h"
 #include "cli/items.h"
 #include "cli/task.h"
+#include "cli/watch.h"
 #include "oim/admin/v1/admin.pb-c.h"
 #include "oim/v0/oim.pb-c.h"
 #include "proto/lib/id.h"
@@ -129,7 +130,7 @@ static void add_bdevs(struct task *t, const void *reply)
 }
 
 /* With arguments only those. */
-static int run_list(struct task *t, struct err *err)
+static int run_show(struct task *t, struct err *err)
 {
 	if (items_check(t, "bdev name", err) == -1)
 		return -1;
@@ -138,6 +139,11 @@ static int run_list(struct task *t, struct err *err)
 	if (everywhere_ask(t, &everywhere_bdevs, add_bdevs, err) == -1)
 		return -1;
 	return items_finish(t, "name", "BDev", err);
+}
+
+static int run_list(struct task *t, struct err *err)
+{
+	return watch_list(t, true, run_show, err);
 }
 
 static const struct opt provision_options[] = {
@@ -187,6 +193,7 @@ const struct cmd cmds_bdevs[] = {
 		.name = "list bdevs",
 		.help = "list the bdevs of all controllers, or of one",
 		.more = "  oimctl list bdevs --controller node-7 --sort -size\n",
+		.options = watch_options,
 		.columns = bdev_columns,
 		.run = run_list,
 	},
@@ -195,7 +202,7 @@ const struct cmd cmds_bdevs[] = {
 		.args = "NAME...",
 		.help = "show bdevs",
 		.columns = bdev_columns,
-		.run = run_list,
+		.run = run_show,
 		.complete = complete_bdevs,
 	},
 	{0},

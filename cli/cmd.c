@@ -12,10 +12,23 @@
 #define MAX_COMMANDS 128
 
 const struct cmd *const cmd_groups[] = {
-	cmds_registry,    cmds_map,        cmds_bdevs,   cmds_mappings,
-	cmds_controllers, cmds_values,     cmds_status,  cmds_call,
-	cmds_shell,       cmds_batch,      cmds_session, cmds_config,
-	cmds_help,        cmds_completion, NULL,
+	cmds_registry,
+	cmds_map,
+	cmds_bdevs,
+	cmds_mappings,
+	cmds_controllers,
+	cmds_values,
+	cmds_status,
+	cmds_events,
+	cmds_wait,
+	cmds_call,
+	cmds_shell,
+	cmds_batch,
+	cmds_session,
+	cmds_config,
+	cmds_help,
+	cmds_completion,
+	NULL,
 };
 
 const struct opt cmd_global_options[] = {

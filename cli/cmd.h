@@ -45,9 +45,9 @@ struct cmd {
 
 /* Groups, each ended by a command without a name; and all of them. */
 extern const struct cmd cmds_registry[], cmds_controllers[], cmds_values[],
-	cmds_map[], cmds_mappings[], cmds_bdevs[], cmds_status[], cmds_call[],
-	cmds_session[], cmds_shell[], cmds_batch[], cmds_config[], cmds_help[],
-	cmds_completion[];
+	cmds_map[], cmds_mappings[], cmds_bdevs[], cmds_status[], cmds_events[],
+	cmds_wait[], cmds_call[], cmds_session[], cmds_shell[], cmds_batch[],
+	cmds_config[], cmds_help[], cmds_completion[];
 extern const struct cmd *const cmd_groups[]; /* NULL-terminated */
 
 /* For each of all commands. */

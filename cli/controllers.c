@@ -9,6 +9,7 @@
 #include "cli/hints.h"
 #include "cli/items.h"
 #include "cli/task.h"
+#include "cli/watch.h"
 #include "oim/admin/v1/admin.pb-c.h"
 
 /* What the registry knows. */
@@ -30,7 +31,7 @@ static void describe(struct task *t, const struct entry *e)
 	out_str(t->out, "problem", e->problem);
 }
 
-static int run_list(struct task *t, struct err *err)
+static int list(struct task *t, struct err *err)
 {
 	struct entry *entries;
 	size_t n;
@@ -41,6 +42,11 @@ static int run_list(struct task *t, struct err *err)
 	for (size_t i = 0; i < n; i++)
 		describe(t, &entries[i]);
 	return 0;
+}
+
+static int run_list(struct task *t, struct err *err)
+{
+	return watch_list(t, false, list, err);
 }
 
 /* --- show --- */
@@ -181,7 +187,9 @@ const struct cmd cmds_controllers[] = {
 		.name = "list controllers",
 		.help = "list the controllers that the server knows",
 		.more = "  oimctl list controllers\n"
-			"  oimctl list controllers -o name\n",
+			"  oimctl list controllers -o name\n"
+			"  oimctl list controllers --watch\n",
+		.options = watch_options,
 		.columns = list_columns,
 		.run = run_list,
 	},

@@ -7,6 +7,7 @@
 #include "cli/everywhere.h"
 #include "cli/items.h"
 #include "cli/task.h"
+#include "cli/watch.h"
 #include "oim/admin/v1/admin.pb-c.h"
 #include "proto/lib/cleanup.h"
 
@@ -75,9 +76,14 @@ static int gather(struct task *t,
 	return items_finish(t, "volumeId", "Mapping", err);
 }
 
-static int run_list(struct task *t, struct err *err)
+static int list(struct task *t, struct err *err)
 {
 	return gather(t, add_listed, err);
+}
+
+static int run_list(struct task *t, struct err *err)
+{
+	return watch_list(t, true, list, err);
 }
 
 static int run_show(struct task *t, struct err *err)
@@ -117,6 +123,7 @@ const struct cmd cmds_mappings[] = {
 		.name = "list mappings",
 		.help = "list what all controllers map, or one does",
 		.more = "  oimctl list mappings --controller node-7\n",
+		.options = watch_options,
 		.columns = list_columns,
 		.run = run_list,
 	},

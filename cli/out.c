@@ -222,6 +222,18 @@ static int print_document(const struct out *o, FILE *file, struct err *err)
 	return 0;
 }
 
+char *out_json_text(const struct out *o)
+{
+	CLEANUP(cleanup_json) struct json_object *document = out_document(o);
+
+	return json_text(document, false);
+}
+
+void out_continue(struct out *o)
+{
+	o->style.no_headers = true;
+}
+
 static bool is_table(const struct out *o)
 {
 	return o->style.format == OUT_TABLE || o->style.format == OUT_WIDE ||

@@ -40,6 +40,9 @@ struct out_column {
 #define OUT_ONLY_WIDE 1u /* not in tables unless -o wide or --columns asks */
 #define OUT_AGE       2u /* a time that is shown as how long ago */
 #define OUT_TROUBLE   4u /* red */
+/* At least so wide, for tables that come piece by piece. */
+#define OUT_WIDTH(n)    ((unsigned)(n) << 8)
+#define OUT_WIDTH_OF(f) ((f) >> 8)
 
 /* How to print; strings are borrowed. */
 struct out_style {
@@ -139,5 +142,11 @@ int out_print(struct out *o, FILE *file, struct err *err);
 /* The same at once and on one line, for one of many documents; and forgets it.
  */
 int out_emit(struct out *o, FILE *file, struct err *err);
+
+/* What comes next goes on below what was printed: no titles. */
+void out_continue(struct out *o);
+
+/* The document as JSON on one line, whatever the style. The caller frees it. */
+char *out_json_text(const struct out *o);
 
 #endif

@@ -19,6 +19,8 @@
 #define BOLD "\033[1m"
 #define OFF  "\033[0m"
 
+#define ANY_WIDTH 10000
+
 static char *text_of_time(int64_t ns, unsigned flags)
 {
 	int64_t age = units_now() - ns;
@@ -156,6 +158,11 @@ static void add_column(const struct out *o, struct libscols_table *table,
 		table, o->style.no_headers ? "" : column->title, 0,
 		is_number(o, column) ? SCOLS_FL_RIGHT : 0);
 
+	if (OUT_WIDTH_OF(column->flags)) {
+		scols_column_set_whint(c, OUT_WIDTH_OF(column->flags));
+		/* Else it takes the hint only where there is room. */
+		scols_table_set_termwidth(table, ANY_WIDTH);
+	}
 	scols_cell_set_color(scols_column_get_header(c), BOLD);
 }
 

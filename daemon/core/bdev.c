@@ -324,13 +324,14 @@ static int recover(struct controller *c, Oim__State__V1__BDev *b,
 {
 	const char *epoch = plane_epoch(c->plane, PLANE_MALLOC);
 	char file[ID_FILE_NAME_SIZE];
-	const char *action = NULL, *kind = "record.dropped";
+	bool is_lost = *b->epoch && (!epoch || strcmp(b->epoch, epoch) != 0);
+	const char *action = NULL;
 
 	c->malloc_used += b->size;
-	if (*b->epoch && (!epoch || strcmp(b->epoch, epoch) != 0))
+	if (is_lost)
 		action = "forget bdev, its memory is gone";
 	else if (b->state != READY)
-		action = "remove bdev, half done", kind = "bdev.removed";
+		action = "remove bdev, half done";
 	if (!action)
 		return 0;
 	if (plane_remove(c->plane, id_file_name(b->name, file), err) == -1) {
@@ -342,8 +343,12 @@ static int recover(struct controller *c, Oim__State__V1__BDev *b,
 	if (drop(c, b, a, err) == -1)
 		return err_wrap(err, "bdev \"%s\"", b->name);
 	audit(&audit_self, action, c->id, b->name, err);
-	events_publish(c->events, kind, c->id, b->name, "bdev \"%s\": %s",
-		       b->name, action);
+	if (is_lost)
+		events_publish(c->events, "record.dropped", c->id, b->name,
+			       "bdev \"%s\" is forgotten, its memory is gone",
+			       b->name);
+	else
+		tell(c, b->name, 0);
 	return 0;
 }
 

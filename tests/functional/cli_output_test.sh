@@ -13,7 +13,7 @@ looks=('list controllers' 'list bdevs -C n1' 'list mappings -C n1'
 	'show controller n1' 'show bdev d0 -C n1' 'show bdev d0 d1 -C n1'
 	'show mapping d0 -C n1' 'map d0 -C n1' 'check d0 d1' 'get' 'status'
 	'health' 'methods' 'config show' 'version' 'version --client'
-	'-n unmap d0' 'call oim.v0.Registry/GetControllers')
+	'-n unmap d0' 'events' 'events --kind volume,bdev' 'call oim.v0.Registry/GetControllers')
 
 test_case 'success is silent on stderr, in every command and format' '
 	for command in "${looks[@]}"; do
@@ -41,6 +41,7 @@ test_case 'every document of JSON keeps the promise of its schema' '
 		"register r r:1" "unregister r --yes" "provision p 1M" \
 		"provision p 0 --yes" "unmap p" \
 		"list bdevs" "list mappings" "check d0 nothing" \
+		"wait bdev d0 -C n1 --for mapped" \
 		"show controller n1 far"; do
 		case $command in call*) continue ;; esac
 		n=$((n + 1))
