@@ -98,13 +98,19 @@ static bool pause_source(void *arg, int64_t ns)
 	return !stop;
 }
 
+/* The server itself, not only a controller that it reaches. */
+static bool is_server(const struct source *s)
+{
+	return !s->controller || task_controller(s->changes->task);
+}
+
 static void note_change(struct source *s, enum feed_news news)
 {
 	struct changes *c = s->changes;
 
 	pthread_mutex_lock(&c->mu);
 	c->is_changed = true;
-	if (!s->controller || task_controller(c->task))
+	if (is_server(s))
 		c->has_begun |= news == FEED_BEGUN;
 	pthread_cond_broadcast(&c->news);
 	pthread_mutex_unlock(&c->mu);
@@ -140,18 +146,6 @@ static bool is_stopping(struct changes *c)
 	return stop;
 }
 
-/* At first the server's own is to be there at once. */
-static bool pause_first(void *arg, int64_t ns)
-{
-	struct changes *c = arg;
-	bool has_begun;
-
-	pthread_mutex_lock(&c->mu);
-	has_begun = c->has_begun;
-	pthread_mutex_unlock(&c->mu);
-	return has_begun && pause_source(c, ns);
-}
-
 static void *run(void *arg)
 {
 	CLEANUP(cleanup_arena) struct arena *a = arena_new();
@@ -159,7 +153,8 @@ static void *run(void *arg)
 	struct source *s = arg;
 	const struct feed_config config = {
 		.controller = s->controller,
-		.pause = pause_first,
+		.is_needed = is_server(s),
+		.pause = pause_source,
 		.arg = s->changes,
 	};
 	struct feed *feed = feed_new(s->changes->task, &config);

@@ -85,6 +85,7 @@ static int parse(struct task *t, struct listing *l, struct err *err)
 	l->config.controller = task_controller(t);
 	l->config.kinds = kinds_of(t, &l->config.n_kinds);
 	l->config.deadline = l->follows && !has_timeout ? 0 : t->deadline;
+	l->config.is_needed = true;
 	if (l->follows)
 		l->config.pause = on_pause;
 	return parse_since(t, l, err);

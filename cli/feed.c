@@ -161,7 +161,8 @@ static bool is_patient(struct feed *f, const struct err *err)
 {
 	int64_t pause = f->pause;
 
-	if (err->code != GRPC_STATUS_UNAVAILABLE || !f->config.pause)
+	if (err->code != GRPC_STATUS_UNAVAILABLE || !f->config.pause ||
+	    (f->config.is_needed && !f->has_begun))
 		return false;
 	f->pause = 2 * pause < LAST_PAUSE ? 2 * pause : LAST_PAUSE;
 	return f->config.pause(f->config.arg, pause);

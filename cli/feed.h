@@ -25,6 +25,8 @@ struct feed_config {
 	bool oldest;      /* ... from the oldest; so too when some are missed */
 	int64_t deadline; /* of CLOCK_MONOTONIC, ns; 0: none */
 
+	bool is_needed; /* the first call must succeed */
+
 	/*
 	 * Sleeps before another attempt; false: to be given up. NULL: a call
 	 * that has ended is an error at once.

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "daemon/demo.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
+#include "daemon/transfer.h"
 #include "proto/lib/cleanup.h"
 #include "proto/lib/mem.h"
 
@@ -32,7 +34,8 @@ static struct {
 	char **settings;
 	char *log_level;
 	char *log_setting; /* the same as --set has it */
-	int check, print, demo, version;
+	char *export, *import;
+	int check, print, demo, version, force;
 } options;
 
 static const struct poptOption option_table[] = {
@@ -47,12 +50,31 @@ static const struct poptOption option_table[] = {
 	 "print the configuration that is in force", NULL},
 	{"log-level", 0, POPT_ARG_STRING, &options.log_level, 0,
 	 "error, warn, info or debug", "LEVEL"},
+	{"export", 0, POPT_ARG_STRING, &options.export, 0,
+	 "write the cluster's state to this file, - is stdout", "FILE"},
+	{"import", 0, POPT_ARG_STRING, &options.import, 0,
+	 "store what --export wrote, - is stdin", "FILE"},
+	{"force", 0, POPT_ARG_NONE, &options.force, 0,
+	 "import in place of what is there", NULL},
 	{"demo", 0, POPT_ARG_NONE, &options.demo, 0,
 	 "run with a pretended data plane and a store that is thrown away",
 	 NULL},
 	{"version", 'V', POPT_ARG_NONE, &options.version, 0,
 	 "print the version", NULL},
 	POPT_AUTOHELP POPT_TABLEEND};
+
+static int check_options(void)
+{
+	bool moves = options.export || options.import;
+
+	if ((options.export && options.import) || (moves && options.demo) ||
+	    (options.force && !options.import)) {
+		fprintf(stderr,
+			"oimd: --export, --import and --demo exclude each other, and --force is for --import\n");
+		return -1;
+	}
+	return 0;
+}
 
 static int parse_options(int argc, const char **argv)
 {
@@ -68,7 +90,7 @@ static int parse_options(int argc, const char **argv)
 			poptPeekArg(context));
 	rc = rc < -1 || poptPeekArg(context) ? -1 : 0;
 	poptFreeContext(context);
-	return rc;
+	return rc == 0 ? check_options() : -1;
 }
 
 /* What --log-level and --demo stand for comes behind what --set says. */
@@ -180,6 +202,20 @@ static int fail(const struct err *err, int status)
 	return status;
 }
 
+static int move_state(const struct config *config, struct err *err)
+{
+	struct backup_result r;
+
+	if (options.export)
+		return transfer_export(config, options.export, err);
+	if (transfer_import(config, options.import, options.force, &r, err) ==
+	    -1)
+		return -1;
+	fprintf(stderr, "oimd: %zu written, %zu removed, %zu there already\n",
+		r.written, r.removed, r.same);
+	return 0;
+}
+
 int main(int argc, const char **argv)
 {
 	CLEANUP(err_clear) struct err err = ERR_INIT;
@@ -211,6 +247,9 @@ int main(int argc, const char **argv)
 		config_print(config);
 	if (options.print || options.check)
 		return 0;
+	if (options.export || options.import)
+		return move_state(config, &err) == -1 ? fail(&err, EXIT_FAILURE)
+						      : 0;
 	block_signals(&signals);
 	raise_limits();
 	if (run(config, &signals, settings, &err) == -1)

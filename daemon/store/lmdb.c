@@ -121,7 +121,7 @@ static int read_meta(struct lmdb *s, MDB_txn *txn, struct err *err)
 	int64_t schema, revision;
 	int rc = get_number(s, txn, "schema", &schema);
 
-	if (rc == MDB_NOTFOUND)
+	if (rc == MDB_NOTFOUND && !s->is_read_only)
 		rc = fill_meta(s, txn);
 	else if (!rc && schema != LMDB_SCHEMA)
 		return err_set(err, GRPC_STATUS_FAILED_PRECONDITION,
@@ -152,7 +152,8 @@ static int open_databases(struct lmdb *s, MDB_txn *txn)
 
 	for (size_t i = 0; !rc && i < sizeof(databases) / sizeof(*databases);
 	     i++)
-		rc = mdb_dbi_open(txn, databases[i].name, MDB_CREATE,
+		rc = mdb_dbi_open(txn, databases[i].name,
+				  s->is_read_only ? 0 : MDB_CREATE,
 				  databases[i].dbi);
 	return rc;
 }
@@ -161,8 +162,13 @@ static int open_databases(struct lmdb *s, MDB_txn *txn)
 static int prepare(struct lmdb *s, struct err *err)
 {
 	MDB_txn *txn;
-	int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+	int rc = mdb_txn_begin(s->env, NULL, s->is_read_only ? MDB_RDONLY : 0,
+			       &txn);
 
+	/* Just now another process has made it larger. */
+	if (rc == MDB_MAP_RESIZED && s->is_read_only &&
+	    !(rc = mdb_env_set_mapsize(s->env, 0)))
+		rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
 	if (rc)
 		return lmdb_err(rc, err);
 	rc = open_databases(s, txn);
@@ -189,7 +195,11 @@ static int open_env(struct lmdb *s, struct err *err)
 	if (!rc)
 		rc = mdb_env_set_mapsize(s->env, LMDB_MIN_MAP);
 	if (!rc)
-		rc = mdb_env_open(s->env, s->path, MDB_NOTLS, 0600);
+		rc = mdb_env_open(
+			s->env, s->path,
+			MDB_NOTLS | (s->is_read_only ? MDB_RDONLY : 0), 0600);
+	if (rc == ENOENT && s->is_read_only)
+		return err_set(err, GRPC_STATUS_NOT_FOUND, "there is none");
 	if (!rc)
 		rc = mdb_reader_check(s->env, NULL);
 	if (!rc)
@@ -222,6 +232,8 @@ static int open_all(struct lmdb *s, bool *is_new, struct err *err)
 {
 	struct store_status status;
 
+	if (s->is_read_only)
+		return open_env(s, err) < 0 || prepare(s, err) < 0 ? -1 : 0;
 	s->lock = lmdb_dir_lock(s->path, is_new, err);
 	if (s->lock < 0 || open_env(s, err) < 0 || prepare(s, err) < 0 ||
 	    (*is_new && lmdb_dir_sync(s->path, err) < 0) ||
@@ -236,7 +248,7 @@ static int open_all(struct lmdb *s, bool *is_new, struct err *err)
 
 /* --- engine --- */
 
-static void close_store(struct store *base)
+void lmdb_close(struct store *base)
 {
 	struct lmdb *s = (struct lmdb *)base;
 
@@ -279,8 +291,7 @@ static int fill_status(struct lmdb *s, MDB_txn *txn,
 	return 0;
 }
 
-static int check(struct store *base, struct store_status *status,
-		 struct err *err)
+int lmdb_check(struct store *base, struct store_status *status, struct err *err)
 {
 	struct lmdb *s = (struct lmdb *)base;
 	struct lmdb_reader *r = lmdb_read_begin(s, err);
@@ -288,6 +299,8 @@ static int check(struct store *base, struct store_status *status,
 
 	if (!r)
 		return -1;
+	/* One of another process that was killed would make the file grow. */
+	mdb_reader_check(s->env, NULL);
 	rc = fill_status(s, r->txn, status, err);
 	lmdb_read_end(s, r);
 	if (rc == 0 && atomic_load(&s->is_full))
@@ -296,7 +309,7 @@ static int check(struct store *base, struct store_status *status,
 	return rc;
 }
 
-static const char *id(const struct store *base)
+const char *lmdb_id(const struct store *base)
 {
 	return ((const struct lmdb *)base)->id;
 }
@@ -322,9 +335,9 @@ static void unwatch(struct store_watch *w)
 static const struct store_engine engine = {
 	.name = "lmdb",
 	.embedded = true,
-	.close = close_store,
-	.check = check,
-	.id = id,
+	.close = lmdb_close,
+	.check = lmdb_check,
+	.id = lmdb_id,
 	.get = lmdb_get,
 	.range = lmdb_range,
 	.each = lmdb_each,
@@ -350,10 +363,17 @@ static void init_locks(struct lmdb *s)
 
 struct store *store_lmdb_open(const char *path, struct err *err)
 {
+	return lmdb_open(path, &engine, false, err);
+}
+
+struct store *lmdb_open(const char *path, const struct store_engine *e,
+			bool is_read_only, struct err *err)
+{
 	struct lmdb *s = mem_zalloc(1, sizeof(*s));
 	bool is_new = false;
 
-	s->base.engine = &engine;
+	s->base.engine = e;
+	s->is_read_only = is_read_only;
 	s->path = mem_strdup(path);
 	s->lock = -1;
 	s->leases = leases_new();
@@ -363,6 +383,6 @@ struct store *store_lmdb_open(const char *path, struct err *err)
 	err_wrap(err, "open store %s", path);
 	if (is_new)
 		lmdb_dir_discard(path);
-	close_store(&s->base);
+	lmdb_close(&s->base);
 	return NULL;
 }

@@ -51,6 +51,7 @@ struct lmdb_writer;
 struct lmdb {
 	struct store base;
 	char *path;
+	bool is_read_only; /* no lock, watches, writer */
 	char id[2 * LMDB_ID_BYTES + 1];
 	int lock; /* our own, held while open */
 
@@ -88,6 +89,16 @@ int lmdb_alive(struct lmdb *s, struct err *err);
 /* The store's revision in meta; 0 or LMDB's result. */
 int lmdb_revision(struct lmdb *s, MDB_txn *txn, int64_t *revision);
 int lmdb_set_revision(struct lmdb *s, MDB_txn *txn, int64_t revision);
+
+/* Opens it with that engine; see store.h. */
+struct store *lmdb_open(const char *path, const struct store_engine *engine,
+			bool is_read_only, struct err *err);
+
+/* What both engines have in common. */
+void lmdb_close(struct store *base);
+int lmdb_check(struct store *base, struct store_status *status,
+	       struct err *err);
+const char *lmdb_id(const struct store *base);
 
 static inline MDB_val lmdb_val(const void *data, size_t size)
 {

@@ -49,6 +49,11 @@ static struct lmdb_reader *begin(struct lmdb *s, struct err *err)
 		rc = mdb_txn_renew(txn);
 	else
 		rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+	/* Another process has made it larger. */
+	if (rc == MDB_MAP_RESIZED && s->is_read_only &&
+	    !(rc = mdb_env_set_mapsize(s->env, 0)))
+		rc = r ? mdb_txn_renew(txn)
+		       : mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
 	if (rc) {
 		if (r)
 			push(s, r);

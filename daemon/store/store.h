@@ -228,6 +228,14 @@ int store_lease_revoke(struct store *s, int64_t id, struct err *err);
 struct store *store_lmdb_open(const char *path, struct err *err);
 
 /*
+ * The same for reading, also while another process has it open, whose writes
+ * are seen. NOT_FOUND if there is no store. All but reading is
+ * FAILED_PRECONDITION. Not to be kept open: a reader that is stopped makes the
+ * other's file grow. One thread, and never the path that this process has open.
+ */
+struct store *store_lmdb_open_read_only(const char *path, struct err *err);
+
+/*
  * etcd (3.4 or later), spoken to as several members of one cluster; strings are
  * copied. The members need not be there yet: until one is, everything is
  * UNAVAILABLE. INVALID_ARGUMENT or FAILED_PRECONDITION: what is configured

@@ -144,9 +144,15 @@ static inline int faulty_revoke(struct store *s, int64_t id, struct err *err)
 					 : store_lease_revoke(f->disk, id, err);
 }
 
+static inline const char *faulty_id(const struct store *s)
+{
+	return store_id(((const struct faulty_store *)s)->disk);
+}
+
 static const struct store_engine faulty_engine = {
 	.name = "faulty",
 	.embedded = true,
+	.id = faulty_id,
 	.get = faulty_get,
 	.range = faulty_range,
 	.each = faulty_each,
