@@ -32,6 +32,7 @@ static void begin_draining(void *arg)
 	struct rpc *rpc = arg;
 
 	stream_end_all(rpc);
+	forward_end_streams(rpc);
 	pthread_mutex_lock(&rpc->mu);
 	rpc->draining = true;
 	pthread_cond_broadcast(&rpc->changed);

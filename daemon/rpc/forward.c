@@ -35,6 +35,7 @@ struct flow {
 };
 
 struct forward {
+	LIST_ENTRY(forward) siblings; /* in rpc->forwards */
 	struct call *down;
 	grpc_call *up;
 	struct channel *channel;
@@ -67,6 +68,7 @@ static void unref(struct forward *f)
 
 	if (--f->refs)
 		return;
+	LIST_REMOVE(f, siblings);
 	for (size_t i = 0; i < sizeof(left) / sizeof(*left); i++)
 		if (left[i])
 			grpc_byte_buffer_destroy(left[i]);
@@ -457,6 +459,21 @@ void forward_cancelled(struct call *call)
 	grpc_call_cancel(call->forward->up, NULL);
 }
 
+void forward_end_streams(struct rpc *rpc)
+{
+	struct forward *f;
+
+	LIST_FOREACH (f, &rpc->forwards, siblings) {
+		CLEANUP(err_clear) struct err err = ERR_INIT;
+		const struct method *m = f->down->method;
+
+		if (!m || !m->row->stream || !m->row->stream->one_request)
+			continue;
+		err_set(&err, GRPC_STATUS_UNAVAILABLE, RPC_DRAINING_MESSAGE);
+		fail(f, &err);
+	}
+}
+
 /* --- beginning --- */
 
 static void set_tags(struct forward *f)
@@ -488,6 +505,7 @@ static void begin(struct call *call, struct channel *channel,
 					 loop_queue(call->server->rpc->loop),
 					 path, NULL, call->deadline, NULL);
 	call->forward = f;
+	LIST_INSERT_HEAD(&call->server->rpc->forwards, f, siblings);
 	call_ref(call);
 	call_watch_close(call);
 	/* A registered method comes with its first message. */

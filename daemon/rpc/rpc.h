@@ -126,10 +126,11 @@ int rpc_listen(struct rpc_server *server, const char *address, char **bound,
 int rpc_start(struct rpc *rpc, struct err *err);
 
 /*
- * Stops: new calls are UNAVAILABLE, streams of ours are ended, other calls may
- * finish for grace nanoseconds, then everything is cancelled. Handlers that run
- * on workers are waited for. Unix sockets are removed at once, TCP ports are
- * closed when the last call has ended.
+ * Stops: new calls are UNAVAILABLE, streams of ours are ended, and forwarded
+ * ones that would last as long as the client likes (of server streaming methods
+ * of ours); other calls may finish for grace nanoseconds, then everything is
+ * cancelled. Handlers that run on workers are waited for. Unix sockets are
+ * removed at once, TCP ports are closed when the last call has ended.
  */
 void rpc_drain(struct rpc *rpc, int64_t grace);
 

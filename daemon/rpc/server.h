@@ -18,6 +18,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/queue.h>
 
 #include <grpc/grpc.h>
 
@@ -57,8 +58,9 @@ struct rpc {
 	struct call *idle; /* call objects to be used again */
 	int n_idle;
 	struct call *streams; /* being served, linked by stream.next */
-	bool draining;        /* new calls are refused */
-	bool is_running;      /* the loop is; for main only */
+	LIST_HEAD(, forward) forwards;
+	bool draining;   /* new calls are refused */
+	bool is_running; /* the loop is; for main only */
 
 	pthread_mutex_t mu; /* for what follows */
 	pthread_cond_t changed;
@@ -202,6 +204,9 @@ void stream_cancelled(struct call *call);
 void stream_end_all(struct rpc *rpc);
 
 /* --- forward.c --- */
+
+/* Ends the forwarded calls that are known to last until somebody does. */
+void forward_end_streams(struct rpc *rpc);
 
 /* Forwards the call as call->route says. */
 void forward_call(struct call *call);

@@ -185,6 +185,16 @@ test_case 'README: the configuration is printed' '
 	grep -q "^listen = unix:/run/oim/oimd.sock" typed.log
 '
 
+test_case 'README: what happens, and a copy of the registry' '
+	examples "$root/README.md" "See what happens"
+	in_background d oimd
+	type_in block-1
+	examples "$root/README.md" "Move and keep"
+	type_in block-1
+	[ -s registry.json ]
+	stop_typed
+'
+
 test_case 'README: TLS with certificates of oim-cert' '
 	examples "$root/README.md" TLS
 	PATH=$root/scripts:$PATH
@@ -212,6 +222,14 @@ test_case 'oimd(8): a registry with certificates' '
 		pki/user.admin.crt --key pki/user.admin.key \
 		list controllers >>block-2
 	type_in block-2
+	stop_typed
+'
+
+test_case 'oimd(8): a copy of the registry' '
+	in_background d oimd
+	examples "$root/man/oimd.8"
+	type_in block-3
+	grep -q written typed.log
 	stop_typed
 '
 

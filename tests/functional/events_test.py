@@ -222,6 +222,19 @@ class Elsewhere(Base):
         events = self.collect(call, 1)
         self.assertEqual(events[0].controller, "n2")
 
+    def test_a_forwarded_follower_does_not_hold_up_the_stop(self):
+        registry = self.daemon(TCP)
+        c = self.channel(registry)
+        node = self.daemon(TCP, NULL, "registry.enabled=no")
+        c.register("n1", node.address)
+        call = self.watch(c, metadata=lib.to("n1"))
+        self.next(call)
+        with self.assertQuick(5):
+            registry.signal(signal.SIGTERM)
+            with self.assertFails("UNAVAILABLE", "shutting down"):
+                next(call)
+            self.assertEqual(registry.wait(), 0)
+
     def test_only_administrators_follow(self):
         pki = lib.Pki(self.path("pki"))
         for name in "component.registry", "user.admin", "user.bob":
