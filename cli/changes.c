@@ -179,12 +179,11 @@ static int add_source(struct changes *c, const char *controller,
 	s->changes = c;
 	s->controller = mem_strdup(controller);
 	pthread_mutex_lock(&c->mu);
-	c->running++;
-	pthread_mutex_unlock(&c->mu);
 	errno = pthread_create(&s->thread, NULL, run, s);
+	c->running += !errno;
+	pthread_mutex_unlock(&c->mu);
 	if (errno) {
 		err_errno(err, "cannot start a thread");
-		c->running--;
 		free(s->controller);
 		free(s);
 		return -1;

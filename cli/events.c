@@ -282,8 +282,7 @@ static void complete_kinds(struct complete *c)
 }
 
 static const struct opt event_options[] = {
-	{"since", 0, "T",
-	 "behind a position, or so long ago, such as 10m; 0: from now on", 0,
+	{"since", 0, "T", "behind a position, or so long ago, as in 10m", 0,
 	 NULL},
 	{"follow", 'f', NULL, "go on until interrupted", 0, NULL},
 	{"kind", 0, "K", "only this kind, or this group of kinds: volume",

@@ -53,6 +53,15 @@ test_case 'values of arguments are live' '
 	offers "" set n1/pci "" && offers "" map d0 ""
 '
 
+test_case 'states and kinds are offered' '
+	offers "bdev controller mapping" wait "" &&
+	offers "absent attached mapped present" wait mapping d1 --for "" &&
+	offers "ready registered" wait controller --for re &&
+	offers "d0 d1" wait bdev d &&
+	offers "volume volume.mapped volume.unmapped" events --kind vo &&
+	offers "--watch" list bdevs --w
+'
+
 test_case 'methods, services and contexts are offered' '
 	offers "oim.v0.Registry/GetControllers oim.v0.Registry/GetValues" \
 		call oim.v0.Registry/G &&

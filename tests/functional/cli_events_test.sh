@@ -165,6 +165,23 @@ test_case 'tables are separated by a line, without escape sequences' '
 	[ "$(grep -c "^$" k.log)" = 1 ] && [ "$(grep -c ^CONTROLLER k.log)" = 2 ]
 '
 
+test_case 'on a terminal the list takes the place of the last one' '
+	cat >terminal.py <<-"END" &&
+		import os, pty, sys
+		os.environ["TERM"] = "xterm"
+		pid, fd = pty.fork()
+		if pid == 0:
+		    os.execvp(sys.argv[1], sys.argv[1:])
+		while True:
+		    os.write(1, os.read(fd, 4096))
+	END
+	in_background p /usr/bin/python3 terminal.py oimctl list controllers -w &&
+	wait_for 20 has n2 p.log && oimctl register -q n8 x &&
+	wait_for 20 has n8 p.log && kill $pid_p &&
+	oimctl unregister n8 --yes &&
+	[ "$(grep -o "\[H.\[2J" p.log | wc -l)" = 2 ]
+'
+
 test_case 'a dry run of all these sends nothing' '
 	oimctl -n events -f -o json >out && jq -e ".items | length == 1" out &&
 	oimctl -n wait bdev x --for mapped >out && grep -q WatchEvents out &&

@@ -131,6 +131,15 @@ test_case 'the dialect can be said, which saves the calls that find it out' '
 	fails_with 76 oimctl --dialect values list controllers
 '
 
+test_case 'where nobody tells events, wait and list -w look again' '
+	export OIMCTL_SERVER=unix:$dir/v0.sock
+	oimctl wait controller late --for registered -t 20s & waiter=$!
+	oimctl list controllers -w -o json >watched & watcher=$!
+	wait_for 20 grep -q ControllerList watched &&
+	oimctl register late late:1 && wait $waiter &&
+	wait_for 20 grep -q late watched && kill $watcher
+'
+
 test_case 'what a registry of others lacks is said with a hint' '
 	export OIMCTL_SERVER=unix:$dir/v0.sock
 	fails_with 76 oimctl status 2>err && grep -q "^hint: " err

@@ -135,6 +135,27 @@ test_case 'the tab key completes commands, options and live values' '
 	END
 '
 
+test_case 'Ctrl-C ends what waits, watches and follows, and keeps the shell' '
+	shell <<-"END"
+		foreach {line text} {
+			"events -f --since 1h"         "bdev.provisioned"
+			"list bdevs -w"                "CONTROLLER"
+			"wait bdev no --for present"   ""
+		} {
+			enter $line
+			await $text
+			if {$text == ""} { after 300 }
+			send \003
+			await "nterrupted"
+			await "oim(-/-)> "
+		}
+		enter "check d0"
+		await "d0    ok"
+		enter quit
+		leave
+	END
+'
+
 test_case 'Ctrl-C drops the line that is typed' '
 	shell <<-"END"
 		send "check no"
