@@ -113,6 +113,13 @@ test_case 'wait ends with 3 when the time is over' '
 	[ ! -s err ]
 '
 
+test_case 'what cannot be asked is not absent for sure' '
+	oimctl register -q n9 "unix:$dir/nobody.sock" &&
+	fails_with 3 oimctl wait bdev gone --for absent -t 300ms 2>err &&
+	grep -q "warning: n9 cannot be asked" err &&
+	oimctl wait bdev d2 --for present && oimctl unregister n9 --yes
+'
+
 test_case 'a state that there is not is refused' '
 	fails_with 2 oimctl wait mapping x --for attachd 2>err &&
 	grep -q "did you mean \"attached\"" err &&
