@@ -240,12 +240,14 @@ static int check_position(const struct events *e, uint64_t after,
 	if (after > e->last)
 		return err_set(err, GRPC_STATUS_OUT_OF_RANGE,
 			       "event %" PRIu64
-			       " has not happened, the last is %" PRIu64,
+			       " has not happened, the last is %" PRIu64
+			       "; list again",
 			       after, e->last);
 	if (after < e->last - e->n)
 		return err_set(err, GRPC_STATUS_OUT_OF_RANGE,
 			       "events behind %" PRIu64
-			       " are not kept any more, the oldest is %" PRIu64,
+			       " are not kept any more, the oldest is %" PRIu64
+			       "; list again",
 			       after, e->last - e->n + 1);
 	return 0;
 }

@@ -215,9 +215,10 @@ static int parse_position(const struct watch_events *feed, const char *text,
 	if ((size_t)(colon - text) == strlen(instance) &&
 	    strncmp(text, instance, strlen(instance)) == 0)
 		return 0;
-	return err_set(err, GRPC_STATUS_OUT_OF_RANGE,
-		       "position %s is not one of this daemon since its start",
-		       text);
+	return err_set(
+		err, GRPC_STATUS_OUT_OF_RANGE,
+		"position %s is not one of this daemon since its start; list again",
+		text);
 }
 
 /* Where to begin. */

@@ -71,6 +71,12 @@ test_case 'what is followed is a document on each line' '
 	jq -es "all(.kind == \"Event\")" f.log && kill $pid_f
 '
 
+test_case 'each of these documents keeps the promise of its schema' '
+	/usr/bin/python3 -c "import jsonschema" 2>log || skip "needs jsonschema"
+	head -1 f.log >event && oimctl events -o json >events &&
+	"$root/tests/schema_check" "$root/cli/schemas" event events
+'
+
 test_case 'a followed table keeps its columns' '
 	in_background t oimctl events -f &&
 	wait_for 20 has registered t.log && oimctl set n1/y 1 &&

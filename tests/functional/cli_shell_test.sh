@@ -140,11 +140,10 @@ test_case 'Ctrl-C ends what waits, watches and follows, and keeps the shell' '
 		foreach {line text} {
 			"events -f --since 1h"         "bdev.provisioned"
 			"list bdevs -w"                "CONTROLLER"
-			"wait bdev no --for present"   ""
+			"wait bdev no --for present --trace" "ListBDevs"
 		} {
 			enter $line
 			await $text
-			if {$text == ""} { after 300 }
 			send \003
 			await "nterrupted"
 			await "oim(-/-)> "
