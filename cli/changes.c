@@ -68,6 +68,13 @@ int64_t changes_round(int64_t deadline)
 	return deadline && deadline < end ? deadline : end;
 }
 
+bool changes_can_pass(const struct err *err, int64_t deadline)
+{
+	return err->code == GRPC_STATUS_UNAVAILABLE ||
+	       (err->code == GRPC_STATUS_DEADLINE_EXCEEDED &&
+		(!deadline || units_monotonic() < deadline));
+}
+
 /* Waits with the lock held; false if that time has come. */
 static bool wait_until(struct changes *c, int64_t time)
 {

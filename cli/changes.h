@@ -43,4 +43,8 @@ static inline void cleanup_changes(struct changes **c)
 int64_t changes_deadline(const struct task *t);
 int64_t changes_round(int64_t deadline);
 
+/* Whether a round that failed is no reason to give up: the server, or the way
+ * to it, is away and may come back. */
+bool changes_can_pass(const struct err *err, int64_t deadline);
+
 #endif

@@ -85,7 +85,7 @@ static int wait_until_so(struct wait *w, struct err *err)
 		if (rc == 1)
 			return 1;
 		if (rc == -1 && !is_over(w) &&
-		    (!has_looked || err->code != GRPC_STATUS_UNAVAILABLE))
+		    (!has_looked || !changes_can_pass(err, w->deadline)))
 			return -1;
 		has_looked |= rc == 0;
 		err_clear(err); /* the server may come back */

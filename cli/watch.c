@@ -87,7 +87,7 @@ static int look(struct watch *w, struct err *err)
 /* What is away may come back, once it was there. */
 static int bear(struct watch *w, struct err *err)
 {
-	if (!w->printed || err->code != GRPC_STATUS_UNAVAILABLE)
+	if (!w->printed || !changes_can_pass(err, w->deadline))
 		return -1;
 	if (!w->is_away)
 		report_warning(w->task, "%s", err->msg);
