@@ -123,7 +123,8 @@ static int open_registry(struct daemon *d, struct err *err)
 {
 	if (d->config->registry) {
 		d->registry = registry_new(d->stores.cluster);
-		d->liveness = liveness_watch_start(d->stores.cluster, err);
+		d->liveness =
+			liveness_watch_start(d->stores.cluster, d->events, err);
 		d->registry_events = registry_events_start(d->stores.cluster,
 							   d->events, err);
 		if (!d->liveness || !d->registry_events)

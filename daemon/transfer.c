@@ -42,14 +42,18 @@ int transfer_export(const struct config *config, const char *file,
 		    struct err *err)
 {
 	CLEANUP(cleanup_free) char *text = NULL;
-	struct store *s = store_lmdb_open_read_only(config->store_path, err);
+	struct store *s =
+		config->has_etcd
+			? store_etcd_open(&config->etcd, err)
+			: store_lmdb_open_read_only(config->store_path, err);
 
 	if (!s)
 		return -1;
 	text = backup_export(s, err);
 	store_close(s);
 	if (!text)
-		return err_wrap(err, "export store %s", config->store_path);
+		return err_wrap(err, "export store %s",
+				config->has_etcd ? "etcd" : config->store_path);
 	return is_standard(file) ? print(text, err)
 				 : write_file(file, text, err);
 }
@@ -99,6 +103,8 @@ static char *read_file(const char *file, size_t *size, struct err *err)
 
 static struct store *open_store(const struct config *config, struct err *err)
 {
+	if (config->has_etcd)
+		return store_etcd_open(&config->etcd, err);
 	if (config->state_dir && dir_make(config->state_dir, 0700, err) == -1)
 		return NULL;
 	return store_lmdb_open(config->store_path, err);

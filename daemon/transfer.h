@@ -17,7 +17,8 @@
 int transfer_export(const struct config *config, const char *file,
 		    struct err *err);
 
-/* Only while it does not. */
+/* Only while it does not, unless the store is etcd: then as if the entries were
+ * registered meanwhile. */
 int transfer_import(const struct config *config, const char *file, bool force,
 		    struct backup_result *result, struct err *err);
 

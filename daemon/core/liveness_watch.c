@@ -36,6 +36,7 @@ struct item {
 
 struct liveness_watch {
 	struct store *store;
+	struct events *events;
 	struct lost *lost;
 	pthread_t thread;
 	struct store_watch *alive, *records; /* of the thread */
@@ -118,7 +119,7 @@ static void on_record(void *arg, const struct store_change *change)
 /* --- what it means --- */
 
 /* Every turn in the life of a controller, of all daemons, comes by here. */
-static void tell(const char *id, enum lost_news news,
+static void tell(struct liveness_watch *w, const char *id, enum lost_news news,
 		 const Oim__State__V1__Liveness *r)
 {
 	CLEANUP(cleanup_free) char *seen = NULL;
@@ -132,12 +133,21 @@ static void tell(const char *id, enum lost_news news,
 		log_warn(
 			"controller \"%s\" is lost: it has not registered since %s",
 			id, seen);
+		events_publish(w->events, "controller.lost", id, NULL,
+			       "controller \"%s\" has not registered since %s",
+			       id, seen);
 		break;
 	case LOST_READY:
 		log_info("controller \"%s\" is not lost any more", id);
+		events_publish(w->events, "controller.ready", id, NULL,
+			       "controller \"%s\" is not lost any more", id);
 		break;
 	case LOST_CONTESTED:
 		log_warn(
+			"two controllers register as \"%s\" in turn, one of them at \"%s\"",
+			id, r->rival);
+		events_publish(
+			w->events, "controller.contested", id, NULL,
 			"two controllers register as \"%s\" in turn, one of them at \"%s\"",
 			id, r->rival);
 		break;
@@ -150,7 +160,7 @@ static void look_at(struct liveness_watch *w, const char *id,
 	enum lost_news news = lost_learn(w->lost, id, r);
 
 	if (w->is_settled)
-		tell(id, news, r);
+		tell(w, id, news, r);
 }
 
 /* --- the thread --- */
@@ -277,12 +287,14 @@ static void forget(struct liveness_watch *w)
 }
 
 struct liveness_watch *liveness_watch_start(struct store *store,
+					    struct events *events,
 					    struct err *err)
 {
 	struct liveness_watch *w = mem_zalloc(1, sizeof(*w));
 	int error;
 
 	w->store = store;
+	w->events = events;
 	w->lost = lost_new();
 	w->end = &w->items;
 	w->must_scan = true;

@@ -11,13 +11,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/core/events.h"
 #include "daemon/store/store.h"
 #include "proto/lib/err.h"
 
 struct liveness_watch;
 
-/* The store is borrowed, and not waited for. */
+/* Both are borrowed; the store is not waited for. events may be NULL: where it
+ * is told who is lost, ready again, and contested. */
 struct liveness_watch *liveness_watch_start(struct store *store,
+					    struct events *events,
 					    struct err *err);
 
 /* Waits for what it has asked the store. NULL is fine. */

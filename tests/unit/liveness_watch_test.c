@@ -19,7 +19,7 @@ static void must(struct fixture *f, int code)
 static struct liveness_watch *start(struct store *store)
 {
 	CLEANUP(err_clear) struct err err = ERR_INIT;
-	struct liveness_watch *w = liveness_watch_start(store, &err);
+	struct liveness_watch *w = liveness_watch_start(store, NULL, &err);
 
 	assert_non_null(w);
 	return w;

@@ -258,7 +258,7 @@ static void test_who_is_lost_is_forwarded_to_with_a_note(void **state)
 	CLEANUP(err_clear) struct err err = ERR_INIT;
 	struct fixture *f = *state;
 
-	f->routes.liveness = liveness_watch_start(f->store.disk, &err);
+	f->routes.liveness = liveness_watch_start(f->store.disk, NULL, &err);
 	assert_non_null(f->routes.liveness);
 	must_register(f, "near", "dns:///near:1");
 	lose(f, "far");
