@@ -11,6 +11,7 @@
 #include "daemon/store/etcd.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "proto/lib/cleanup.h"
 
@@ -154,14 +155,28 @@ static const Etcdserverpb__TxnResponse *put_fence(struct run *r, size_t n_keys,
 	return reply;
 }
 
+/* Waits for others who settle, until it is time. */
+static bool begin_settling(struct run *r)
+{
+	struct timespec ts = {.tv_sec = r->until / UNITS_SECOND,
+			      .tv_nsec = r->until % UNITS_SECOND};
+
+	return pthread_mutex_clocklock(&r->s->settling, CLOCK_MONOTONIC, &ts) ==
+	       0;
+}
+
 /* Makes sure that what was sent is done or never will be; the keys as they are
- * then. Who waited while another did this needs only to look. */
+ * then. Who waited while another did this needs only to look. NULL: the fence
+ * is due; the error stays what it is, or says why. */
 static const Etcdserverpb__TxnResponse *settle(struct run *r)
 {
 	const Etcdserverpb__TxnResponse *reply;
 
+	if (!begin_settling(r)) {
+		etcd_fence_set_due(r->s, true);
+		return NULL;
+	}
 	err_clear(&r->txn->err);
-	pthread_mutex_lock(&r->s->settling);
 	reply = put_fence(r, r->txn->n_ops, etcd_fence(r->s) == r->fence);
 	pthread_mutex_unlock(&r->s->settling);
 	return reply;
@@ -174,7 +189,9 @@ static int catch_up(struct run *r)
 
 	if (!etcd_fence_is_due(r->s))
 		return 0;
-	pthread_mutex_lock(&r->s->settling);
+	if (!begin_settling(r))
+		return err_set(&r->txn->err, GRPC_STATUS_UNAVAILABLE,
+			       "etcd does not answer");
 	r->fence = etcd_fence(r->s);
 	if (etcd_fence_is_due(r->s) && !put_fence(r, 0, true))
 		rc = -1;

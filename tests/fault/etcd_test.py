@@ -35,6 +35,11 @@ class Members(etcd.Case):
         t.wait_for("started")
         return t
 
+    def fresh(self):
+        """How many keys the load has made."""
+        return self.c.ctl("get", "--prefix", "--keys-only",
+                          "oim/f/").count("oim/f/")
+
     def judge(self, t, what):
         """The load was done right; its last line, and how many succeeded."""
         self.assertEqual(t.finish(), 0, t.output)
@@ -75,6 +80,7 @@ class Members(etcd.Case):
 
     def test_without_a_quorum_all_fail_in_time_and_recover_by_themselves(self):
         t = self.load()
+        lib.wait_until(lambda: self.fresh() > 100)
         lost = self.c.members[:2]
         for m in lost:
             m.kill()
@@ -87,9 +93,8 @@ class Members(etcd.Case):
             m.start()
         self.c.wait()
         self.run_tool(self.c.settings(), "put", "a", "1")
-        n = len(self.c.ctl("get", "--prefix", "--keys-only", "oim/f/"))
-        lib.wait_until(lambda: len(
-            self.c.ctl("get", "--prefix", "--keys-only", "oim/f/")) > n)
+        n = self.fresh()
+        lib.wait_until(lambda: self.fresh() > n)
         _, failed = self.judge(t, "quorum lost")
         self.assertGreater(failed, 0)
 
@@ -147,7 +152,11 @@ class Compaction(etcd.Case):
         t.wait_for("watching")
         self.put("b")
         t.wait_for("put b")
+        # Nothing that is on its way arrives, and nobody gets through anew.
         gate.hold()
+        for pair in gate.pairs:
+            for s in pair:
+                lib.hang_up(s)
         self.put("c")
         last = self.put("d")
         if compacts:
