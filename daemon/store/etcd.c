@@ -103,7 +103,7 @@ static void close_store(struct store *base)
 	pthread_cond_destroy(&s->kick);
 	pthread_mutex_destroy(&s->watching);
 	pthread_mutex_destroy(&s->lock);
-	pthread_mutex_destroy(&s->settling);
+	pthread_cond_destroy(&s->settled);
 	pthread_mutex_destroy(&s->authenticating);
 	mem_free_secret(s->token);
 	free(s->password_file);
@@ -236,7 +236,7 @@ struct store *store_etcd_open(const struct store_etcd_config *config,
 	s->password_file = mem_strdup(config->password_file);
 	s->pool = etcd_pool_new(etcd_run, s);
 	pthread_mutex_init(&s->authenticating, NULL);
-	pthread_mutex_init(&s->settling, NULL);
+	pthread_cond_init(&s->settled, NULL);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->watching, NULL);
 	pthread_cond_init(&s->kick, NULL);

@@ -9,7 +9,7 @@
  * endpoint is in use, by all; when an attempt fails there, it is the next one's
  * turn. What an attempt has done is not always known: see etcd_judge().
  *
- * Locks: settling before authenticating before lock; watching is taken alone.
+ * Locks: authenticating before lock; watching is taken alone.
  * Nobody who was given as a callback is called with one held.
  */
 
@@ -60,7 +60,6 @@ struct etcd {
 	struct etcd_pool *pool; /* of transactions */
 
 	pthread_mutex_t authenticating; /* one at a time */
-	pthread_mutex_t settling;       /* likewise */
 	ProtobufCBinaryData fence_key;  /* etcd_txn.c */
 
 	pthread_mutex_t lock; /* guards what follows */
@@ -71,7 +70,9 @@ struct etcd {
 	int64_t revision;  /* the highest seen */
 	int64_t fence;     /* its mod revision */
 	bool fence_is_due; /* before anything else is sent */
-	unsigned history;  /* how often the cluster was found to be another */
+	bool is_settling;  /* somebody puts the fence */
+	pthread_cond_t settled;
+	unsigned history; /* how often the cluster was found to be another */
 	struct etcd_id *ids;
 	bool is_closing; /* nothing is repeated any more */
 
@@ -187,6 +188,9 @@ int etcd_fence_init(struct etcd *s, struct err *err);
 int64_t etcd_fence(struct etcd *s);
 /* It has been found to be that by who took it for was. */
 void etcd_set_fence(struct etcd *s, int64_t was, int64_t revision);
+/* One at a time puts it; false: it is not our turn in time. */
+bool etcd_fence_begin(struct etcd *s, int64_t until);
+void etcd_fence_end(struct etcd *s);
 /* Something may come late, and the fence could not be put. */
 bool etcd_fence_is_due(struct etcd *s);
 void etcd_fence_set_due(struct etcd *s, bool is_due);

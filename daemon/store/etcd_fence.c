@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "proto/lib/cleanup.h"
 #include "proto/lib/mem.h"
@@ -45,6 +46,31 @@ void etcd_set_fence(struct etcd *s, int64_t was, int64_t revision)
 	pthread_mutex_lock(&s->lock);
 	if (s->fence == was || revision > s->fence)
 		s->fence = revision;
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool etcd_fence_begin(struct etcd *s, int64_t until)
+{
+	struct timespec ts = {.tv_sec = until / UNITS_SECOND,
+			      .tv_nsec = until % UNITS_SECOND};
+	int rc = 0;
+
+	pthread_mutex_lock(&s->lock);
+	while (rc == 0 && s->is_settling)
+		rc = pthread_cond_clockwait(&s->settled, &s->lock,
+					    CLOCK_MONOTONIC, &ts);
+	if (!s->is_settling)
+		rc = 0;
+	s->is_settling = true;
+	pthread_mutex_unlock(&s->lock);
+	return rc == 0;
+}
+
+void etcd_fence_end(struct etcd *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->is_settling = false;
+	pthread_cond_signal(&s->settled);
 	pthread_mutex_unlock(&s->lock);
 }
 

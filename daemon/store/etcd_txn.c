@@ -11,7 +11,6 @@
 #include "daemon/store/etcd.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "proto/lib/cleanup.h"
 
@@ -138,7 +137,8 @@ static const Etcdserverpb__TxnResponse *call_txn(
 	return reply;
 }
 
-/* Needs settling. Puts the fence, if raise, and reads the first keys. */
+/* Needs etcd_fence_begin(). Puts the fence, if raise, and reads the first keys.
+ */
 static const Etcdserverpb__TxnResponse *put_fence(struct run *r, size_t n_keys,
 						  bool raise)
 {
@@ -155,16 +155,6 @@ static const Etcdserverpb__TxnResponse *put_fence(struct run *r, size_t n_keys,
 	return reply;
 }
 
-/* Waits for others who settle, until it is time. */
-static bool begin_settling(struct run *r)
-{
-	struct timespec ts = {.tv_sec = r->until / UNITS_SECOND,
-			      .tv_nsec = r->until % UNITS_SECOND};
-
-	return pthread_mutex_clocklock(&r->s->settling, CLOCK_MONOTONIC, &ts) ==
-	       0;
-}
-
 /* Makes sure that what was sent is done or never will be; the keys as they are
  * then. Who waited while another did this needs only to look. NULL: the fence
  * is due; the error stays what it is, or says why. */
@@ -172,13 +162,13 @@ static const Etcdserverpb__TxnResponse *settle(struct run *r)
 {
 	const Etcdserverpb__TxnResponse *reply;
 
-	if (!begin_settling(r)) {
+	if (!etcd_fence_begin(r->s, r->until)) {
 		etcd_fence_set_due(r->s, true);
 		return NULL;
 	}
 	err_clear(&r->txn->err);
 	reply = put_fence(r, r->txn->n_ops, etcd_fence(r->s) == r->fence);
-	pthread_mutex_unlock(&r->s->settling);
+	etcd_fence_end(r->s);
 	return reply;
 }
 
@@ -189,13 +179,13 @@ static int catch_up(struct run *r)
 
 	if (!etcd_fence_is_due(r->s))
 		return 0;
-	if (!begin_settling(r))
+	if (!etcd_fence_begin(r->s, r->until))
 		return err_set(&r->txn->err, GRPC_STATUS_UNAVAILABLE,
 			       "etcd does not answer");
 	r->fence = etcd_fence(r->s);
 	if (etcd_fence_is_due(r->s) && !put_fence(r, 0, true))
 		rc = -1;
-	pthread_mutex_unlock(&r->s->settling);
+	etcd_fence_end(r->s);
 	return rc;
 }
 
