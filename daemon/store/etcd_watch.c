@@ -101,6 +101,7 @@ static enum step check_position(struct etcd_watch *w)
 	CLEANUP(cleanup_arena) struct arena *a = arena_new();
 	CLEANUP(err_clear) struct err err = ERR_INIT;
 	Etcdserverpb__RangeRequest request = ETCDSERVERPB__RANGE_REQUEST__INIT;
+	int64_t seen = etcd_seen(w->s); /* before we ask */
 
 	request.key = w->key;
 	request.revision = w->next > 1 ? w->next - 1 : 1;
@@ -112,7 +113,7 @@ static enum step check_position(struct etcd_watch *w)
 		return STEP_GONE;
 	/* What was there once cannot be in the future. */
 	if (etcd_is_future(&err))
-		return request.revision > etcd_seen(w->s) ? STEP_ON : STEP_GONE;
+		return request.revision > seen ? STEP_ON : STEP_GONE;
 	return trouble(w, err.msg);
 }
 

@@ -23,13 +23,13 @@ of() {
 test_case 'what the registry knows is exported while the daemon runs' '
 	of a --export - >out 2>err && [ ! -s err ] &&
 	jq -e ".apiVersion == \"oim/v1\" and .kind == \"State\"" out &&
-	jq -e "[.items[].key] == [\"controllers/n1/address\",
+	jq -e "[.items[].key] == [\"liveness/n1\", \"controllers/n1/address\",
 		\"controllers/n1/pci\", \"controllers/n2/address\",
 		\"controllers/ä b/x\"]" out &&
-	jq -e ".items[1] == {key: \"controllers/n1/pci\",
+	jq -e ".items[2] == {key: \"controllers/n1/pci\",
 		type: \"oim.state.v1.RegistryValue\", value: {value: \"00:15.0\"}}" out &&
 	oimctl set n1/pci 00:16.0 && of a --export - >out &&
-	jq -e ".items[1].value.value == \"00:16.0\"" out
+	jq -e ".items[2].value.value == \"00:16.0\"" out
 '
 
 test_case 'a file is complete, for its owner only, and replaces another' '
@@ -45,8 +45,8 @@ test_case 'a running daemon is not imported into' '
 '
 
 test_case 'an export is imported elsewhere, once or again' '
-	of b --import file 2>err && grep -q " 4 written" err &&
-	of b --import file 2>err && grep -q " 4 there already" err &&
+	of b --import file 2>err && grep -q " 5 written" err &&
+	of b --import file 2>err && grep -q " 5 there already" err &&
 	of b --import - <file && of b --export copy &&
 	jq .items file >one && jq .items copy >other && cmp one other &&
 	start_oimd b --set controller.enabled=no &&
@@ -92,5 +92,5 @@ test_case 'exports go well while the store grows' '
 		of a --export grown && n=$((n + 1)) || exit 1
 	done
 	wait $writer && of a --export grown &&
-	[ "$(jq ".items | length" grown)" = 404 ] && [ $n -gt 1 ]
+	[ "$(jq ".items | length" grown)" = 405 ] && [ $n -gt 1 ]
 '

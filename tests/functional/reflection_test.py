@@ -38,6 +38,7 @@ METHODS = {
         "ListControllers",
         "ListBDevs",
         "ListMappings",
+        "WatchEvents",
     ],
     "grpc.health.v1.Health": ["Check", "List", "Watch"],
     "grpc.reflection.v1.ServerReflection": ["ServerReflectionInfo"],
