@@ -47,6 +47,8 @@ def load(
     streams=1,
     controller=None,
     tls=None,
+    rate=None,
+    metadata=(),
 ):
     """Our own generator, which looks at every status: what it counted, and the
     last reply."""
@@ -54,6 +56,10 @@ def load(
     command += ["--calls", calls, "--streams", streams]
     if controller:
         command += ["--controller", controller]
+    if rate:
+        command += ["--rate", rate]
+    for pair in metadata:
+        command += ["--metadata", pair]
     if tls:
         cert, key = tls.pair("user.admin")
         command += ["--ca", tls.ca, "--cert", cert, "--key", key]

@@ -1,6 +1,7 @@
 """The lines of the table: each function measures some and yields the rows."""
 
 import collections
+import concurrent.futures
 import contextlib
 import dataclasses
 import hashlib
@@ -534,6 +535,84 @@ def register_with_etcd(b, etcd, ours, lmdb, path):
     )
 
 
+# --- 10 ---
+
+INTERVAL = 60  # seconds between two registrations of a controller
+ALIVE_SECONDS = 20
+
+
+def renewing(b, server, prefix, number, **kwargs):
+    """Registrations of so many controllers, with a time to live."""
+    entry = f'"{prefix}@", "address": "dns:///{prefix}@.example.org:8999"'
+    return b.load(
+        server,
+        REGISTER,
+        f'{{"controllerId": {entry}}}',
+        calls=number,
+        metadata=[f"oim-ttl={3 * INTERVAL}", "oim-instance=i"],
+        **kwargs,
+    )
+
+
+def many_alive(b):
+    """As many controllers as MANY, half of them at each of two registries."""
+    need("etcd", "etcdctl")
+    half = MANY // 2
+    with contextlib.ExitStack() as stack:
+        path = stack.enter_context(directory(b.disk))
+        etcd = stack.enter_context(servers.Etcd(path))
+        settings = (*servers.REGISTRY_ONLY, *etcd.settings())
+        ours = []
+        for _ in range(2):
+            own = stack.enter_context(directory(b.disk))
+            server = servers.oimd(b.build, own, settings=settings)
+            ours.append(stack.enter_context(server))
+        pairs = list(zip(ours, "ab"))
+        for server, prefix in pairs:
+            renewing(b, server, prefix, half, streams=64)
+        processes = [*ours, etcd]
+        before = [p.cpu() for p in processes]
+        revision = etcd.revision()
+        began = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            rate_of_one = half // INTERVAL
+            number = rate_of_one * ALIVE_SECONDS
+            runs = [
+                pool.submit(renewing, b, s, x, number, rate=rate_of_one)
+                for s, x in pairs
+            ]
+            p99 = max(run.result()["p99"] for run in runs) / 1000
+        took = time.monotonic() - began
+        cpu = [
+            (p.cpu() - was) / took * 100 for p, was in zip(processes, before)
+        ]
+        written = (etcd.revision() - revision) / took
+        rss = max(server.rss() for server in ours)
+    each = (cpu[0] + cpu[1]) / 2
+    rates = f"{2 * number / took:,.0f} renewals/s, p99 {p99:.1f} ms"
+    yield Row(
+        f"{MANY:,} controllers, {INTERVAL} s, two registries",
+        f"{each:.1f} % CPU, {rss:.1f} MiB each",
+        f"etcd {cpu[2]:.1f} % CPU, {written:.1f} writes/s; {rates}",
+        each,
+        unit=" %",
+    )
+    limit = 100 / ((each * 2 + cpu[2]) / MANY) * os.cpu_count()
+    yield Row(
+        f"{10 * MANY:,} controllers, computed",
+        f"{10 * each:.0f} % CPU each",
+        f"etcd {10 * cpu[2]:.0f} % CPU, all on one machine here",
+        10 * (2 * each + cpu[2]),
+        unit=" %",
+    )
+    yield Row(
+        f"controllers that keep {os.cpu_count()} CPUs busy",
+        f"{limit:,.0f}, computed",
+        "",
+        limit,
+    )
+
+
 LINES = {
     "1": (inline,),
     "2": (durable,),
@@ -544,4 +623,5 @@ LINES = {
     "7": (first_answer,),
     "8": (disk_io,),
     "9": (with_etcd,),
+    "10": (many_alive,),
 }

@@ -11,6 +11,13 @@ import time
 START_LIMIT = 10  # seconds
 
 
+def processor_time(pid):
+    """Seconds so far."""
+    stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 class Server:
     """A process that listens as long as the context lasts."""
 
@@ -74,12 +81,7 @@ class Server:
 
     def cpu(self):
         """Seconds of processor time so far."""
-        ticks = 0
-        for pid in self._pids():
-            stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
-            user, system = stat.rpartition(")")[2].split()[11:13]
-            ticks += int(user) + int(system)
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return sum(map(processor_time, self._pids()))
 
     def rss(self):
         """Resident memory in MiB."""
@@ -306,6 +308,10 @@ class Etcd:
 
     def revision(self):
         return max(s["Status"]["header"]["revision"] for s in self._status())
+
+    def cpu(self):
+        """Seconds of processor time of all members so far."""
+        return sum(processor_time(m.pid) for m in self.members)
 
     def settings(self):
         """What oimd is started with to have its registry there."""

@@ -9,6 +9,7 @@ lie between two kills.
 import collections
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -236,6 +237,64 @@ class FrontEnds(etcd.Case):
     @staticmethod
     def health(channel):
         return channel.unary(lib.HEALTH + "Check")
+
+    def oimctl(self, *args):
+        command = [os.path.join(lib.B, "oimctl"), "--server",
+                   "127.0.0.1:%d" % self.ports[1], "--plaintext", *args]
+        return subprocess.run(command, capture_output=True, text=True,
+                              timeout=lib.PATIENCE)
+
+    def state(self, id):
+        return self.oimctl("show", "controller", id, "-o",
+                           "value=/state").stdout.strip()
+
+    def test_who_is_lost_is_seen_by_all(self):
+        node = self.daemon(
+            "daemon.listen=127.0.0.1:0", "registry.enabled=no",
+            "controller.n1.plane=null", "controller.n1.interval=500ms",
+            "controller.n1.registry=127.0.0.1:%d" % self.ports[0],
+            name="node")
+        lib.wait_until(lambda: self.state("n1") == "ready", "n1")
+        node.kill()
+        lib.wait_until(lambda: self.state("n1") == "lost", "the loss")
+        for d in self.daemons:
+            d.wait_for_log('"n1" is lost')
+        events = self.oimctl("events", "--kind", "controller.lost", "-o",
+                             "value=/controllerId")
+        self.assertEqual(events.stdout, "n1\n", events.stderr)
+        with self.assertFails("UNAVAILABLE", "it has not registered since"):
+            self.channels[1].unary("/t/Echo", b"", metadata=lib.to("n1"))
+
+    def test_a_controller_needs_an_address_that_all_can_reach(self):
+        d = self.daemon(
+            "daemon.listen=" + self.path("sock"), "controller.n1.plane=null",
+            *self.settings(), name="node", wait=False)
+        self.assertEqual(d.wait(), 1)
+        self.assertIn("controller.n1.address", d.log)
+
+    def test_a_registry_moves_from_the_embedded_store_to_etcd(self):
+        alone = self.daemon("daemon.listen=127.0.0.1:0", name="alone")
+        for i in range(300):
+            self.channel(alone).register("m%d" % i, "dns:///m%d:1" % i)
+        entries = self.channel(alone).entries()
+        file = self.path("state.json")
+        self.run_oimd("alone", "--export", file)
+        self.run_oimd("new", "--import", file, settings=self.settings())
+        self.assertEqual(self.channels[0].entries(), entries)
+        self.run_oimd("new", "--export", file, settings=self.settings())
+        self.run_oimd("back", "--import", file)
+        back = self.daemon("daemon.listen=127.0.0.1:0", name="back")
+        self.assertEqual(self.channel(back).entries(), entries)
+
+    def run_oimd(self, name, *args, settings=()):
+        command = [lib.OIMD, "--config", "/dev/null", *args]
+        for setting in ("daemon.run-dir=" + self.path(name, "run"),
+                        "daemon.state-dir=" + self.path(name, "state"),
+                        "controller.enabled=no", *settings):
+            command += ["--set", setting]
+        os.makedirs(self.path(name), exist_ok=True)
+        subprocess.run(command, check=True, capture_output=True,
+                       timeout=lib.PATIENCE)
 
     def test_a_node_works_while_etcd_is_down(self):
         address = "127.0.0.1:%d" % lib.free_port()
