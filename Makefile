@@ -268,6 +268,9 @@ functional := $(sort $(wildcard tests/functional/*_test.*))
 fault      := $(sort $(wildcard tests/fault/*.sh tests/fault/*.py))
 san        := $(functional:%='B=build-san %') $(fault:%='B=build-san %') \
 	      $(units:$B/%=build-san/%)
+# The suite of the store once more, on an etcd of three members.
+members    := $(foreach t,test txn_test watch_test lease_test, \
+	      'ETCD_MEMBERS=3 $B/tests/unit/store_$t')
 fuzz_runs  := $(patsubst tests/fuzz/%_fuzz.c,'FUZZ=% tests/fuzz/run',$(fuzz_src))
 
 JOBS ?= $(shell nproc)
@@ -283,8 +286,8 @@ san:
 	$(Q)$(MAKE) --no-print-directory VARIANT=san all units tools
 
 check-all: all units tools san fuzzers
-	$(Q)$(run_tests) $(static) $(units) $(functional) $(fault) $(san) \
-		$(fuzz_runs)
+	$(Q)$(run_tests) $(static) $(units) $(functional) $(fault) \
+		$(members) $(san) $(fuzz_runs)
 
 check-long: all units tools san fuzzers
 	$(Q)ROUNDS=10000 CYCLES=100000 FUZZ_SECONDS=3600 \

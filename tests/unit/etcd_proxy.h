@@ -194,7 +194,8 @@ static inline void proxy_start(const char *prefix)
 
 	memset(&proxy, 0, sizeof(proxy));
 	proxy.client = client_new(
-		&(struct client_config){.address = etcd_server.endpoint}, &err);
+		&(struct client_config){.address = etcd_server.endpoints[0]},
+		&err);
 	echo_start(&proxy.echo, "127.0.0.1:0", methods, NULL);
 	endpoints[0] = proxy.echo.address;
 	proxy.store = store_etcd_open(

@@ -2,9 +2,9 @@
 #define OIM_TESTS_ETCD_SERVER_H
 
 /*
- * One etcd with one member for all tests of a program: started when the first
- * one needs it, killed when the program ends, however it ends. Each test has a
- * prefix of its own.
+ * One etcd for all tests of a program, of one member or as many as ETCD_MEMBERS
+ * says: started when the first one needs it, killed when the program ends,
+ * however it ends. Each test has a prefix of its own.
  */
 
 #include <arpa/inet.h>
@@ -27,10 +27,14 @@
 #include "proto/lib/units.h"
 #include "tests/unit/check.h"
 
+#define ETCD_SERVER_MOST 5
+
 struct etcd_server {
-	pid_t pid;
+	unsigned n; /* members; 0: it has not been started */
+	pid_t pids[ETCD_SERVER_MOST];
+	char endpoints[ETCD_SERVER_MOST][32];
+	char peers[ETCD_SERVER_MOST][32];
 	char dir[64];
-	char endpoint[32];
 	unsigned prefixes;
 };
 
@@ -64,31 +68,54 @@ static inline int etcd_server_remove_entry(const char *path,
 	return remove(path);
 }
 
+static inline void etcd_server_kill(void)
+{
+	for (unsigned i = 0; i < etcd_server.n; i++) {
+		if (!etcd_server.pids[i])
+			continue;
+		kill(etcd_server.pids[i], SIGKILL);
+		waitpid(etcd_server.pids[i], NULL, 0);
+		etcd_server.pids[i] = 0;
+	}
+}
+
 static inline void etcd_server_stop(void)
 {
-	if (!etcd_server.pid)
-		return;
-	kill(etcd_server.pid, SIGKILL);
-	waitpid(etcd_server.pid, NULL, 0);
-	etcd_server.pid = 0;
+	etcd_server_kill();
 	nftw(etcd_server.dir, etcd_server_remove_entry, 8,
 	     FTW_DEPTH | FTW_PHYS);
 }
 
-/* It dies with this program, even if that is killed. */
-static inline void etcd_server_spawn(void)
+/* "m0=http://...,m1=http://..."; the caller frees it. */
+static inline char *etcd_server_cluster(void)
 {
-	char *peer = mem_printf("http://127.0.0.1:%u", etcd_server_free_port());
-	char *client = mem_printf("http://%s", etcd_server.endpoint);
-	char *cluster = mem_printf("a=%s", peer);
-	char *log = mem_printf("%s/log", etcd_server.dir);
-	char *data = mem_printf("%s/data", etcd_server.dir);
+	char *text = mem_strdup("");
+
+	for (unsigned i = 0; i < etcd_server.n; i++) {
+		char *before = text;
+
+		text = mem_printf("%s%sm%u=http://%s", before, i ? "," : "", i,
+				  etcd_server.peers[i]);
+		free(before);
+	}
+	return text;
+}
+
+/* It dies with this program, even if that is killed. */
+static inline void etcd_server_spawn(unsigned i)
+{
+	char *name = mem_printf("m%u", i);
+	char *peer = mem_printf("http://%s", etcd_server.peers[i]);
+	char *client = mem_printf("http://%s", etcd_server.endpoints[i]);
+	char *cluster = etcd_server_cluster();
+	char *log = mem_printf("%s/%s.log", etcd_server.dir, name);
+	char *data = mem_printf("%s/%s", etcd_server.dir, name);
 	char *argv[] = {"setpriv",
 			"--pdeathsig",
 			"KILL",
 			"/usr/bin/etcd",
 			"--name",
-			"a",
+			name,
 			"--data-dir",
 			data,
 			"--listen-client-urls",
@@ -112,7 +139,7 @@ static inline void etcd_server_spawn(void)
 	posix_spawn_file_actions_addopen(&actions, 1, log,
 					 O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	posix_spawn_file_actions_adddup2(&actions, 1, 2);
-	CHECK(posix_spawnp(&etcd_server.pid, argv[0], &actions, NULL, argv,
+	CHECK(posix_spawnp(&etcd_server.pids[i], argv[0], &actions, NULL, argv,
 			   environ) == 0);
 	posix_spawn_file_actions_destroy(&actions);
 	free(data);
@@ -120,13 +147,16 @@ static inline void etcd_server_spawn(void)
 	free(cluster);
 	free(client);
 	free(peer);
+	free(name);
 }
 
 static inline struct store *etcd_server_open(const char *prefix,
 					     struct err *err)
 {
-	const char *endpoints[] = {etcd_server.endpoint, NULL};
+	const char *endpoints[ETCD_SERVER_MOST + 1] = {NULL};
 
+	for (unsigned i = 0; i < etcd_server.n; i++)
+		endpoints[i] = etcd_server.endpoints[i];
 	return store_etcd_open(
 		&(struct store_etcd_config){.endpoints = endpoints,
 					    .prefix = prefix},
@@ -145,32 +175,63 @@ static inline bool etcd_server_answers(void)
 	return answers;
 }
 
-/* Ports that were free a moment ago may not be any more. */
-static inline void etcd_server_start(void)
+/* All of them, with nothing in them. */
+static inline void etcd_server_spawn_all(void)
+{
+	for (unsigned i = 0; i < etcd_server.n; i++) {
+		snprintf(etcd_server.endpoints[i], 32, "127.0.0.1:%u",
+			 etcd_server_free_port());
+		snprintf(etcd_server.peers[i], 32, "127.0.0.1:%u",
+			 etcd_server_free_port());
+	}
+	for (unsigned i = 0; i < etcd_server.n; i++)
+		etcd_server_spawn(i);
+}
+
+static inline bool etcd_server_has_ended(void)
+{
+	for (unsigned i = 0; i < etcd_server.n; i++)
+		if (waitpid(etcd_server.pids[i], NULL, WNOHANG) != 0) {
+			etcd_server.pids[i] = 0;
+			return true;
+		}
+	return false;
+}
+
+static inline void etcd_server_make_dir(void)
 {
 	const char *tmp = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-	int64_t end = units_monotonic() + 60 * UNITS_SECOND;
 
 	snprintf(etcd_server.dir, sizeof(etcd_server.dir), "%s/oim-etcd-XXXXXX",
 		 tmp);
 	CHECK(mkdtemp(etcd_server.dir));
+}
+
+/* Ports that were free a moment ago may not be any more. */
+static inline void etcd_server_start(void)
+{
+	const char *members = getenv("ETCD_MEMBERS");
+	int64_t end = units_monotonic() + 60 * UNITS_SECOND;
+
+	etcd_server.n = members ? (unsigned)atoi(members) : 1;
+	CHECK(etcd_server.n > 0 && etcd_server.n <= ETCD_SERVER_MOST);
+	etcd_server_make_dir();
 	atexit(etcd_server_stop);
-	do {
-		if (!etcd_server.pid ||
-		    waitpid(etcd_server.pid, NULL, WNOHANG) != 0) {
-			snprintf(etcd_server.endpoint,
-				 sizeof(etcd_server.endpoint), "127.0.0.1:%u",
-				 etcd_server_free_port());
-			etcd_server_spawn();
-		}
+	etcd_server_spawn_all();
+	while (!etcd_server_answers()) {
 		CHECK(units_monotonic() < end);
-	} while (!etcd_server_answers());
+		if (!etcd_server_has_ended())
+			continue;
+		etcd_server_stop();
+		etcd_server_make_dir();
+		etcd_server_spawn_all();
+	}
 }
 
 /* The caller frees it. */
 static inline char *etcd_server_new_prefix(void)
 {
-	if (!etcd_server.pid)
+	if (!etcd_server.n)
 		etcd_server_start();
 	return mem_printf("test/%u/", etcd_server.prefixes++);
 }
