@@ -290,7 +290,7 @@ check-all: all units tools san fuzzers
 		$(members) $(san) $(fuzz_runs)
 
 check-long: all units tools san fuzzers
-	$(Q)ROUNDS=10000 CYCLES=100000 FUZZ_SECONDS=3600 \
+	$(Q)ROUNDS=10000 CYCLES=100000 CUT=60 KILLS=100 FUZZ_SECONDS=3600 \
 		$(run_tests) --timeout 360000 $(fault) $(fuzz_runs)
 
 .PHONY: check-layers check-headers check-format check-docs check-units
