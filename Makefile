@@ -274,7 +274,7 @@ members    := $(foreach t,test txn_test watch_test lease_test, \
 fuzz_runs  := $(patsubst tests/fuzz/%_fuzz.c,'FUZZ=% tests/fuzz/run',$(fuzz_src))
 
 JOBS ?= $(shell nproc)
-run_tests = tests/run --jobs $(JOBS) $(if $(STRICT),--strict)
+run_tests = tests/run --jobs $(JOBS) --timeout 900 $(if $(STRICT),--strict)
 export HEADER_CC = $(CC) $(ALLCFLAGS)
 
 .PHONY: check check-all check-long san bench
