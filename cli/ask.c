@@ -113,6 +113,34 @@ void *ask(struct task *t, const struct ask *what, struct err *err)
 	return reply;
 }
 
+const Oim__Admin__V1__GetStatusReply *ask_status(struct task *t,
+						 const char *controller,
+						 struct err *err)
+{
+	const Oim__Admin__V1__GetStatusRequest request =
+		OIM__ADMIN__V1__GET_STATUS_REQUEST__INIT;
+	const struct ask what = {
+		.method = "/oim.admin.v1.Admin/GetStatus",
+		.controller = controller,
+		.request = &request.base,
+		.reply = &oim__admin__v1__get_status_reply__descriptor,
+	};
+
+	return ask(t, &what, err);
+}
+
+const Oim__Admin__V1__ControllerStatus *ask_controller_status(struct task *t,
+							      const char *id,
+							      struct err *err)
+{
+	const Oim__Admin__V1__GetStatusReply *r = ask_status(t, id, err);
+
+	for (size_t i = 0; r && i < r->n_controllers; i++)
+		if (strcmp(r->controllers[i]->controller_id, id) == 0)
+			return r->controllers[i];
+	return NULL;
+}
+
 /* Whether there is time for another try. */
 static bool pause_before_retry(const struct task *t, int64_t *pause)
 {

@@ -11,6 +11,7 @@
 #include <protobuf-c/protobuf-c.h>
 
 #include "cli/task.h"
+#include "oim/admin/v1/admin.pb-c.h"
 #include "proto/lib/arena.h"
 #include "proto/lib/client.h"
 #include "proto/lib/err.h"
@@ -38,6 +39,17 @@ void *ask_patiently(struct task *t, const struct ask *what, struct err *err);
  */
 void *ask_beside(const struct task *t, const struct ask *what, int64_t deadline,
 		 struct arena *a, struct err *err);
+
+/* GetStatus, of the server or of a controller's daemon. */
+const Oim__Admin__V1__GetStatusReply *ask_status(struct task *t,
+						 const char *controller,
+						 struct err *err);
+
+/* What a controller's daemon says of it; NULL, also without an error, if it
+ * says nothing. */
+const Oim__Admin__V1__ControllerStatus *ask_controller_status(struct task *t,
+							      const char *id,
+							      struct err *err);
 
 /* The call of a stream; md has room for one entry. */
 struct client_call ask_call(const struct ask *what, int64_t deadline,

@@ -51,32 +51,6 @@ static int run_list(struct task *t, struct err *err)
 
 /* --- show --- */
 
-static const Oim__Admin__V1__ControllerStatus *find_status(
-	const Oim__Admin__V1__GetStatusReply *r, const char *id)
-{
-	for (size_t i = 0; r && i < r->n_controllers; i++)
-		if (strcmp(r->controllers[i]->controller_id, id) == 0)
-			return r->controllers[i];
-	return NULL;
-}
-
-/* What the controller says of itself; NULL if it does not answer. */
-static const Oim__Admin__V1__ControllerStatus *ask_status(struct task *t,
-							  const char *id,
-							  struct err *err)
-{
-	const Oim__Admin__V1__GetStatusRequest request =
-		OIM__ADMIN__V1__GET_STATUS_REQUEST__INIT;
-	const struct ask what = {
-		.method = "/oim.admin.v1.Admin/GetStatus",
-		.controller = id,
-		.request = &request.base,
-		.reply = &oim__admin__v1__get_status_reply__descriptor,
-	};
-
-	return find_status(ask(t, &what, err), id);
-}
-
 static void describe_status(struct task *t,
 			    const Oim__Admin__V1__ControllerStatus *s)
 {
@@ -94,7 +68,8 @@ static void describe_status(struct task *t,
 /* *err says why it did not tell how it fares, if it did not. */
 static void show(struct task *t, const struct entry *e, struct err *err)
 {
-	const Oim__Admin__V1__ControllerStatus *s = ask_status(t, e->id, err);
+	const Oim__Admin__V1__ControllerStatus *s =
+		ask_controller_status(t, e->id, err);
 
 	describe_entry(t, e);
 	if (s)

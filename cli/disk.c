@@ -28,17 +28,9 @@ struct owner {
 static const Oim__Admin__V1__GetStatusReply *status_of(struct owner *o)
 {
 	CLEANUP(err_clear) struct err err = ERR_INIT;
-	const Oim__Admin__V1__GetStatusRequest request =
-		OIM__ADMIN__V1__GET_STATUS_REQUEST__INIT;
-	const struct ask what = {
-		.method = "/oim.admin.v1.Admin/GetStatus",
-		.controller = o->controller,
-		.request = &request.base,
-		.reply = &oim__admin__v1__get_status_reply__descriptor,
-	};
 
 	if (!o->is_asked)
-		o->status = ask(o->task, &what, &err);
+		o->status = ask_status(o->task, o->controller, &err);
 	o->is_asked = true;
 	return o->status;
 }

@@ -165,14 +165,7 @@ static int run_help(struct task *t, struct err *err)
 /* What the server says it is; "" if it is one that does not. */
 static int ask_version(struct task *t, const char **version, struct err *err)
 {
-	const Oim__Admin__V1__GetStatusRequest request =
-		OIM__ADMIN__V1__GET_STATUS_REQUEST__INIT;
-	const struct ask what = {
-		.method = "/oim.admin.v1.Admin/GetStatus",
-		.request = &request.base,
-		.reply = &oim__admin__v1__get_status_reply__descriptor,
-	};
-	const Oim__Admin__V1__GetStatusReply *r = ask(t, &what, err);
+	const Oim__Admin__V1__GetStatusReply *r = ask_status(t, NULL, err);
 
 	*version = r ? r->version : "";
 	if (!r && err->code != GRPC_STATUS_UNIMPLEMENTED &&

@@ -173,15 +173,8 @@ static void describe_controller(struct task *t,
 
 static int run_status(struct task *t, struct err *err)
 {
-	const Oim__Admin__V1__GetStatusRequest request =
-		OIM__ADMIN__V1__GET_STATUS_REQUEST__INIT;
-	const struct ask what = {
-		.method = "/oim.admin.v1.Admin/GetStatus",
-		.controller = task_controller(t),
-		.request = &request.base,
-		.reply = &oim__admin__v1__get_status_reply__descriptor,
-	};
-	const Oim__Admin__V1__GetStatusReply *r = ask(t, &what, err);
+	const Oim__Admin__V1__GetStatusReply *r =
+		ask_status(t, task_controller(t), err);
 	const char *next;
 
 	if (!r)

@@ -51,20 +51,10 @@ static void note(struct look *l, const char *id, unsigned what)
 static bool answers(struct task *t, const char *id)
 {
 	CLEANUP(err_clear) struct err err = ERR_INIT;
-	const Oim__Admin__V1__GetStatusRequest request =
-		OIM__ADMIN__V1__GET_STATUS_REQUEST__INIT;
-	const struct ask what = {
-		.method = "/oim.admin.v1.Admin/GetStatus",
-		.controller = id,
-		.request = &request.base,
-		.reply = &oim__admin__v1__get_status_reply__descriptor,
-	};
-	const Oim__Admin__V1__GetStatusReply *r = ask(t, &what, &err);
+	const Oim__Admin__V1__ControllerStatus *s =
+		ask_controller_status(t, id, &err);
 
-	for (size_t i = 0; r && i < r->n_controllers; i++)
-		if (strcmp(r->controllers[i]->controller_id, id) == 0)
-			return r->controllers[i]->ready;
-	return false;
+	return s && s->ready;
 }
 
 static void look_at_entry(struct look *l, const struct entry *e)
