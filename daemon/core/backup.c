@@ -10,6 +10,8 @@
 
 #include <json-c/json.h>
 
+#include "daemon/core/liveness.h"
+#include "daemon/core/registry_keys.h"
 #include "oim/state/v1/state.pb-c.h"
 #include "proto/lib/arena.h"
 #include "proto/lib/cleanup.h"
@@ -18,26 +20,20 @@
 #include "proto/lib/mem.h"
 #include "proto/lib/utf8.h"
 
-#define API     "oim/v1"
-#define KIND    "State"
-#define ENTRIES "controllers/"
-#define ADDRESS "/address"
+#define API  "oim/v1"
+#define KIND "State"
 
 /* All that is exported. */
-static const char *const prefixes[] = {ENTRIES, "liveness/"};
+static const char *const prefixes[] = {REGISTRY_PREFIX, LIVENESS_RECORD};
 #define PREFIXES (sizeof(prefixes) / sizeof(*prefixes))
 
 /* The controller's id if the key is that of an entry, in the arena. */
 static const char *entry_id(const char *key, struct arena *a)
 {
-	const char *slash;
+	size_t size = strlen(REGISTRY_PREFIX);
 
-	if (strncmp(key, ENTRIES, strlen(ENTRIES)) != 0)
-		return NULL;
-	key += strlen(ENTRIES);
-	slash = strchr(key, '/');
-	return slash && strcmp(slash, ADDRESS) == 0
-		       ? arena_dup(a, key, (size_t)(slash - key))
+	return strncmp(key, REGISTRY_PREFIX, size) == 0
+		       ? registry_id_of_path(key + size, a)
 		       : NULL;
 }
 
@@ -45,9 +41,9 @@ static const char *entry_id(const char *key, struct arena *a)
 static const ProtobufCMessageDescriptor *type_of(const char *key,
 						 struct arena *a)
 {
-	if (strncmp(key, prefixes[1], strlen(prefixes[1])) == 0)
+	if (strncmp(key, LIVENESS_RECORD, strlen(LIVENESS_RECORD)) == 0)
 		return &oim__state__v1__liveness__descriptor;
-	if (strncmp(key, ENTRIES, strlen(ENTRIES)) != 0)
+	if (strncmp(key, REGISTRY_PREFIX, strlen(REGISTRY_PREFIX)) != 0)
 		return NULL;
 	return entry_id(key, a) ? &oim__state__v1__registry_entry__descriptor
 				: &oim__state__v1__registry_value__descriptor;

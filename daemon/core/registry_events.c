@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/core/registry_keys.h"
 #include "daemon/log.h"
 #include "oim/state/v1/state.pb-c.h"
 #include "proto/lib/arena.h"
@@ -18,9 +19,6 @@
 #include "proto/lib/units.h"
 
 #define LOG_COMPONENT "registry"
-
-#define PREFIX  "controllers/"
-#define ADDRESS "/address"
 
 /* Until the store is asked again when it is away. */
 #define PAUSE UNITS_SECOND
@@ -85,11 +83,11 @@ static void tell_value(struct registry_events *r, const struct store_event *e,
 static void tell(struct registry_events *r, const struct store_event *e,
 		 struct arena *a)
 {
-	const char *path = e->kv.key + strlen(PREFIX);
+	const char *path = e->kv.key + strlen(REGISTRY_PREFIX);
 	size_t size = strcspn(path, "/");
 	const char *owner = arena_dup(a, path, size);
 
-	if (strcmp(path + size, ADDRESS) == 0)
+	if (strcmp(path + size, REGISTRY_ADDRESS) == 0)
 		tell_entry(r, e, owner, a);
 	else
 		tell_value(r, e, path, owner, a);
@@ -143,8 +141,8 @@ static int tell_changed(struct registry_events *r, int64_t behind,
 	*revision = 0;
 	while (page.more) {
 		arena_reset(a);
-		if (store_range(r->store, PREFIX, after, PAGE, a, &page, err) ==
-		    -1)
+		if (store_range(r->store, REGISTRY_PREFIX, after, PAGE, a,
+				&page, err) == -1)
 			return -1;
 		if (!*revision)
 			*revision = page.revision;
@@ -166,7 +164,8 @@ static int find_revision(struct registry_events *r, int64_t *revision,
 	CLEANUP(cleanup_arena) struct arena *a = arena_new();
 	struct store_list list;
 
-	if (store_range(r->store, PREFIX, NULL, 1, a, &list, err) == -1)
+	if (store_range(r->store, REGISTRY_PREFIX, NULL, 1, a, &list, err) ==
+	    -1)
 		return -1;
 	*revision = list.revision;
 	return 0;
@@ -201,8 +200,8 @@ static int begin(struct registry_events *r, struct err *err)
 	r->is_gone = false;
 	pthread_mutex_unlock(&r->mu);
 	r->has_begun = true;
-	r->watch =
-		store_watch(r->store, PREFIX, revision + 1, on_change, r, err);
+	r->watch = store_watch(r->store, REGISTRY_PREFIX, revision + 1,
+			       on_change, r, err);
 	return r->watch ? 0 : -1;
 }
 

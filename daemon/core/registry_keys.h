@@ -1,7 +1,8 @@
 #ifndef OIM_REGISTRY_KEYS_H
 #define OIM_REGISTRY_KEYS_H
 
-/* The registry's keys in the store, for the files that implement registry.h. */
+/* The registry's keys in the store: for the files that implement registry.h,
+ * and those that tell and move what is there. */
 
 #include "daemon/core/registry.h"
 #include "daemon/store/store.h"
