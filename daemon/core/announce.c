@@ -18,6 +18,7 @@
 #include "proto/lib/address.h"
 #include "proto/lib/cleanup.h"
 #include "proto/lib/client.h"
+#include "proto/lib/id.h"
 #include "proto/lib/mem.h"
 #include "proto/lib/units.h"
 
@@ -196,15 +197,12 @@ static void name(struct announce *a)
 {
 	int64_t ttl = (TTL_INTERVALS * a->config.interval + UNITS_SECOND - 1) /
 		      UNITS_SECOND;
-	unsigned char random[(sizeof(a->instance) - 1) / 2] = {0};
 
 	if (ttl < STORE_MIN_TTL)
 		ttl = STORE_MIN_TTL;
 	snprintf(a->ttl, sizeof(a->ttl), "%" PRId64, ttl);
-	if (getrandom(random, sizeof(random), 0) == -1)
-		return; /* and says nothing of who it is */
-	for (size_t i = 0; i < sizeof(random); i++)
-		snprintf(a->instance + 2 * i, 3, "%02x", random[i]);
+	/* If that fails it says nothing of who it is. */
+	id_random(a->instance, sizeof(a->instance));
 }
 
 struct announce *announce_start(const struct announce_config *config,

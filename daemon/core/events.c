@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <sys/random.h>
 
+#include "proto/lib/id.h"
 #include "proto/lib/mem.h"
 #include "proto/lib/units.h"
 #include "proto/lib/utf8.h"
@@ -51,12 +51,9 @@ struct events {
 struct events *events_new(void)
 {
 	struct events *e = mem_zalloc(1, sizeof(*e));
-	unsigned char bytes[INSTANCE_BYTES];
 
-	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
+	if (id_random(e->instance, sizeof(e->instance)) == -1)
 		abort(); /* so few bytes are always there */
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		snprintf(e->instance + 2 * i, 3, "%02x", bytes[i]);
 	pthread_mutex_init(&e->mu, NULL);
 	LIST_INIT(&e->followers);
 	return e;

@@ -5,14 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "proto/lib/cleanup.h"
+#include "proto/lib/id.h"
 #include "proto/lib/mem.h"
 
 int lmdb_err(int rc, struct err *err)
@@ -80,21 +79,10 @@ int lmdb_set_revision(struct lmdb *s, MDB_txn *txn, int64_t revision)
 
 /* --- opening --- */
 
-static int make_id(char id[2 * LMDB_ID_BYTES + 1])
-{
-	unsigned char bytes[LMDB_ID_BYTES];
-
-	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
-		return errno;
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		snprintf(id + 2 * i, 3, "%02x", bytes[i]);
-	return 0;
-}
-
 static int fill_meta(struct lmdb *s, MDB_txn *txn)
 {
 	int64_t schema = LMDB_SCHEMA;
-	int rc = make_id(s->id);
+	int rc = id_random(s->id, sizeof(s->id)) == -1 ? errno : 0;
 
 	if (!rc)
 		rc = put_meta(s, txn, "schema", &schema, sizeof(schema));

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include <openssl/sha.h>
 
@@ -55,4 +56,17 @@ char *id_file_name(const char *id, char name[ID_FILE_NAME_SIZE])
 	for (size_t i = 0; i < sizeof(sum); i++)
 		snprintf(name + 2 + 2 * i, 3, "%02x", sum[i]);
 	return name;
+}
+
+int id_random(char *text, size_t size)
+{
+	unsigned char bytes[32];
+	size_t n = (size - 1) / 2;
+
+	*text = '\0';
+	if (getrandom(bytes, n, 0) != (ssize_t)n)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+	return 0;
 }

@@ -6,6 +6,8 @@
  * of UTF-8 without "/" and without control characters. Any thread.
  */
 
+#include <stddef.h>
+
 #include "proto/lib/err.h"
 
 #define ID_MAX 253
@@ -27,5 +29,9 @@ int id_check(const char *id, const char *what, struct err *err);
  * Returns name.
  */
 char *id_file_name(const char *id, char name[ID_FILE_NAME_SIZE]);
+
+/* A name that nobody else has: random hex digits that fill text, whose size is
+ * odd (with its NUL) and at most 65. -1 with errno set; text is empty then. */
+int id_random(char *text, size_t size);
 
 #endif
