@@ -342,28 +342,19 @@ void daemon_stop(struct daemon *d)
 	free(d);
 }
 
-/* Where the outcome of a write is not known, only who opens the store anew
- * finds out. */
-static int check_node(struct daemon *d, struct err *err)
-{
-	struct store_status status;
-
-	if (store_check(d->stores.node, &status, err) == 0 ||
-	    err->code != GRPC_STATUS_UNAVAILABLE) {
-		err_clear(err);
-		return 0;
-	}
-	return -1;
-}
-
-/* What depends on the node's store alone serves while the cluster's is away. */
-static bool check_stores(struct daemon *d, struct err *trouble)
+/*
+ * What depends on the node's store alone serves while the cluster's is away.
+ * is_lost: a write to the node's has an outcome that is not known, and only who
+ * opens it anew finds out.
+ */
+static bool check_stores(struct daemon *d, bool *is_lost, struct err *trouble)
 {
 	const char *registry = oim__v0__registry__descriptor.name;
 	struct store_status status;
 	bool node = store_check(d->stores.node, &status, trouble) == 0;
 	bool cluster = node;
 
+	*is_lost = !node && trouble->code == GRPC_STATUS_UNAVAILABLE;
 	if (node && d->probe)
 		cluster = probe_result(d->probe, trouble) == 0;
 	for (const char **s = d->service_names; *s; s++)
@@ -386,7 +377,8 @@ static void tell_systemd(struct daemon *d)
 int daemon_watch(struct daemon *d, struct err *err)
 {
 	CLEANUP(err_clear) struct err trouble = ERR_INIT;
-	bool is_ill = !check_stores(d, &trouble);
+	bool is_lost;
+	bool is_ill = !check_stores(d, &is_lost, &trouble);
 
 	if (is_ill && !d->is_ill)
 		log_error("the store does not work: %s", trouble.msg);
@@ -395,11 +387,13 @@ int daemon_watch(struct daemon *d, struct err *err)
 	d->is_ill = is_ill;
 	for (size_t i = 0; i < d->controllers.n; i++)
 		controller_watch(d->controllers.items[i]);
+	if (is_lost)
+		err_move(err, &trouble);
 	err_clear(&trouble);
 	tell_systemd(d);
 	if (d->tls) /* on_certificates() tells */
 		tls_refresh(d->tls, false, &trouble);
-	return check_node(d, err);
+	return is_lost ? -1 : 0;
 }
 
 int daemon_reload(struct daemon *d, struct err *err)
