@@ -112,7 +112,7 @@ static char *default_memory_dir(const char *id)
 
 /* --- sections --- */
 
-static int bad_value(const struct config *c, const char *section,
+int config_bad_value(const struct config *c, const char *section,
 		     const char *name, const char *key, const char *right,
 		     struct err *err)
 {
@@ -137,7 +137,7 @@ static int get_duration(const struct config *c, const char *section,
 		return -1;
 	if (*ns >= min && *ns <= MAX_DURATION)
 		return 0;
-	return bad_value(c, section, name, key, right, err);
+	return config_bad_value(c, section, name, key, right, err);
 }
 
 struct origin {
@@ -250,11 +250,12 @@ static int read_log(struct config *c, struct err *err)
 	c->log_level = log_level_parse(get(c, "log", "level", "info"));
 	c->log_format = log_format_parse(get(c, "log", "format", "text"));
 	if (!c->log_level)
-		return bad_value(c, "log", NULL, "level",
-				 "must be error, warn, info or debug", err);
+		return config_bad_value(c, "log", NULL, "level",
+					"must be error, warn, info or debug",
+					err);
 	if (!c->log_format)
-		return bad_value(c, "log", NULL, "format",
-				 "must be text, logfmt or json", err);
+		return config_bad_value(c, "log", NULL, "format",
+					"must be text, logfmt or json", err);
 	return 0;
 }
 

@@ -13,15 +13,6 @@ static const char *get(const struct config *c, const char *key)
 	return conf_get(c->conf, "store", NULL, key);
 }
 
-static int bad_value(const struct config *c, const char *key, const char *right,
-		     struct err *err)
-{
-	return err_set(err, GRPC_STATUS_INVALID_ARGUMENT,
-		       "%s: store.%s = %s: %s",
-		       conf_origin(c->conf, "store", NULL, key), key,
-		       get(c, key), right);
-}
-
 static int missing(const char *key, const char *who, struct err *err)
 {
 	return err_set(err, GRPC_STATUS_INVALID_ARGUMENT,
@@ -40,8 +31,9 @@ static int check_unused(const struct config *c, struct err *err)
 			       "store.endpoints is for store.engine = etcd");
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
 		if (get(c, keys[i]))
-			return bad_value(c, keys[i],
-					 "is for store.engine = etcd", err);
+			return config_bad_value(c, "store", NULL, keys[i],
+						"is for store.engine = etcd",
+						err);
 	return 0;
 }
 
@@ -88,7 +80,8 @@ static int check_prefix(const struct config *c, struct err *err)
 
 	if (!size || prefix[size - 1] == '/')
 		return 0;
-	return bad_value(c, "prefix", "must end with a slash", err);
+	return config_bad_value(c, "store", NULL, "prefix",
+				"must end with a slash", err);
 }
 
 int config_read_etcd(struct config *c, struct err *err)
@@ -98,7 +91,8 @@ int config_read_etcd(struct config *c, struct err *err)
 	if (!engine || strcmp(engine, "lmdb") == 0)
 		return check_unused(c, err);
 	if (strcmp(engine, "etcd") != 0)
-		return bad_value(c, "engine", "must be lmdb or etcd", err);
+		return config_bad_value(c, "store", NULL, "engine",
+					"must be lmdb or etcd", err);
 	c->has_etcd = true;
 	c->etcd = (struct store_etcd_config){
 		.endpoints = conf_list(c->conf, "store", NULL, "endpoints"),
