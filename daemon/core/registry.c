@@ -271,13 +271,3 @@ int registry_wait(struct registry *r,
 	err_move(err, &change->err);
 	return -1;
 }
-
-int registry_register_now(struct registry *r, const struct op *op,
-			  const char *id, const char *address, struct err *err)
-{
-	CLEANUP(cleanup_arena) struct arena *a = arena_new();
-	struct registry_change change = {
-		.op = op, .path = id, .value = address, .arena = a};
-
-	return registry_wait(r, registry_register, &change, err);
-}

@@ -121,8 +121,4 @@ int registry_wait(struct registry *r,
 			     struct registry_change *change),
 		  struct registry_change *change, struct err *err);
 
-/* Registers a static entry and waits. */
-int registry_register_now(struct registry *r, const struct op *op,
-			  const char *id, const char *address, struct err *err);
-
 #endif

@@ -26,6 +26,7 @@
 #include "daemon/core/events.h"
 #include "daemon/core/mapping.h"
 #include "daemon/core/op.h"
+#include "daemon/core/registry.h"
 #include "daemon/log.h"
 #include "oim/state/v1/state.pb-c.h"
 #include "proto/lib/arena.h"
@@ -305,6 +306,18 @@ static inline void core_lose_bdev(struct core *f, const char *name)
 
 	assert_int_equal(
 		plane_remove(f->plane.real, id_file_name(name, file), &err), 0);
+}
+
+/* Registers a static entry and waits. */
+static inline int registry_register_now(struct registry *r, const struct op *op,
+					const char *id, const char *address,
+					struct err *err)
+{
+	CLEANUP(cleanup_arena) struct arena *a = arena_new();
+	struct registry_change change = {
+		.op = op, .path = id, .value = address, .arena = a};
+
+	return registry_wait(r, registry_register, &change, err);
 }
 
 #endif
