@@ -157,6 +157,16 @@ static int tell_changed(struct registry_events *r, int64_t behind,
 
 /* --- following --- */
 
+static int64_t told(struct registry_events *r)
+{
+	int64_t revision;
+
+	pthread_mutex_lock(&r->mu);
+	revision = r->told;
+	pthread_mutex_unlock(&r->mu);
+	return revision;
+}
+
 /* Where the store stands. */
 static int find_revision(struct registry_events *r, int64_t *revision,
 			 struct err *err)
@@ -171,29 +181,19 @@ static int find_revision(struct registry_events *r, int64_t *revision,
 	return 0;
 }
 
-/* Tells what the watch that has ended did not. */
-static int catch_up(struct registry_events *r, int64_t *revision,
-		    struct err *err)
-{
-	int64_t behind;
-
-	pthread_mutex_lock(&r->mu);
-	behind = r->told;
-	pthread_mutex_unlock(&r->mu);
-	if (tell_changed(r, behind, revision, err) == -1)
-		return -1;
-	events_publish(
-		r->events, "registry.missed", NULL, NULL,
-		"changes of the registry may have been missed, list it again");
-	return 0;
-}
-
-/* Begins to watch, behind what has been told. */
+/* Begins to watch, behind what has been told. What a watch that has ended did
+ * not tell is told first, as far as it can still be seen. */
 static int begin(struct registry_events *r, struct err *err)
 {
+	bool is_again = r->has_begun;
 	int64_t revision;
+	int rc;
 
-	if ((r->has_begun ? catch_up : find_revision)(r, &revision, err) == -1)
+	if (is_again)
+		rc = tell_changed(r, told(r), &revision, err);
+	else
+		rc = find_revision(r, &revision, err);
+	if (rc == -1)
 		return -1;
 	pthread_mutex_lock(&r->mu);
 	r->told = revision;
@@ -202,7 +202,13 @@ static int begin(struct registry_events *r, struct err *err)
 	r->has_begun = true;
 	r->watch = store_watch(r->store, REGISTRY_PREFIX, revision + 1,
 			       on_change, r, err);
-	return r->watch ? 0 : -1;
+	if (!r->watch)
+		return -1;
+	if (is_again)
+		events_publish(
+			r->events, "registry.missed", NULL, NULL,
+			"changes of the registry may have been missed, list it again");
+	return 0;
 }
 
 /* The same; says when trouble begins and ends. */
